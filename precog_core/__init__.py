@@ -1,0 +1,1 @@
+"""Floor 1: database, configuration, prices. Knows neither Dagster, MLflow nor XGBoost."""

@@ -1,0 +1,22 @@
+"""Code location ``pipelines``: games, ratings, features, datasets, models, predictions.
+
+Loads everything under ``defs/`` and binds the resources. Importing this module opens no
+connection and imports no modelling library; a test holds both.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from precog_pipelines.resources import MlflowResource, PostgresResource
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            resources={"postgres": PostgresResource(), "mlflow": MlflowResource()},
+            executor=dg.in_process_executor,
+        ),
+    )
