@@ -57,7 +57,9 @@ class Database:
         parts = urlsplit(self.base_url)
         own = parts.path.lstrip("/") or "precog"
         # An external URL may name its database freely; the sisters then share its name as prefix.
-        name = own if database == "precog" else (database if own == "precog" else f"{own}_{database}")
+        name = (
+            own if database == "precog" else (database if own == "precog" else f"{own}_{database}")
+        )
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         return urlunsplit((scheme, parts.netloc, "/" + name, parts.query, ""))
 
@@ -67,7 +69,7 @@ class Database:
 
     @contextlib.contextmanager
     def connection(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        """A pooled connection; without ``autocommit`` it commits at the end, rolls back on error."""
+        """A pooled connection; without ``autocommit``, committed at the end, rolled back on error."""
         with self._open_pool().connection() as conn:
             if not autocommit:
                 yield conn

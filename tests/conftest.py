@@ -1,0 +1,125 @@
+"""Fixtures: one real PostgreSQL per session, one freshly migrated database per test."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from precog_core.database import Database, embedded_url, ensure_databases
+from precog_core.database.migrations import migrate
+from precog_core.database.server import EmbeddedServer, ServerAddress
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_TEMPLATE = "precog_template"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The embedded server of this test session: its home folder, address and maintenance URL."""
+
+    home: Path
+    address: ServerAddress
+
+    def database(self, name: str) -> Database:
+        """A ``Database`` by name; creates nothing."""
+        return Database(self.url(name))
+
+    def url(self, name: str) -> str:
+        return embedded_url(self.address.socket_dir, self.address.port).replace(
+            "/precog?", f"/{name}?"
+        )
+
+    def admin(self) -> psycopg.Connection:
+        """A connection for CREATE and DROP DATABASE."""
+        return psycopg.connect(self.url("postgres"), autocommit=True)
+
+    def create(self, name: str, template: str = "template0") -> Database:
+        with self.admin() as conn:
+            conn.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        return self.database(name)
+
+    def drop(self, prefix: str) -> None:
+        """Drop the database ``prefix`` and its sisters, cutting whoever is connected."""
+        with self.admin() as conn:
+            names = conn.execute(
+                "SELECT datname FROM pg_database WHERE datname IN (%s, %s, %s)",
+                (prefix, f"{prefix}_dagster", f"{prefix}_mlflow"),
+            ).fetchall()
+            for (name,) in names:
+                conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's home, database or settings."""
+    for name in list(os.environ):
+        if name.startswith("PRECOG_") and name not in ("PRECOG_DATA_DIR", "PRECOG_TEST_KEEP"):
+            monkeypatch.delenv(name)
+    for name in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PRECOG_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An embedded PostgreSQL for the whole session, without durability: a crash may lose it."""
+    home = tmp_path_factory.mktemp("server")
+    with EmbeddedServer(home).lease() as address:
+        running = Server(home, address)
+        with running.admin() as conn:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            conn.execute("SELECT pg_reload_conf()")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _template(server: Server) -> str:
+    """A database with all migrations applied, connected to by nobody, ready to be cloned."""
+    database = server.create(_TEMPLATE)
+    migrate(database)
+    database.close()
+    return _TEMPLATE
+
+
+@pytest.fixture
+def db(server: Server, _template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A migrated database of this test's own; code and subprocesses find it as theirs.
+
+    ``PRECOG_DATABASE_URL`` names it, so ``Database.from_environment()`` and the command line work
+    on it. The sisters for Dagster and MLflow appear with the first ``open_database()`` or
+    ``ensure_databases(db)``.
+    """
+    name = f"precog_test_{os.getpid()}_{next(_numbers)}"
+    database = server.create(name, _template)
+    monkeypatch.setenv("PRECOG_DATABASE_URL", database.base_url)
+    yield database
+    database.close()
+    if "PRECOG_TEST_KEEP" not in os.environ:
+        server.drop(name)
+
+
+@pytest.fixture
+def all_databases(db: Database) -> Database:
+    """As ``db``, with the empty ``dagster`` and ``mlflow`` databases beside it."""
+    ensure_databases(db)
+    return db
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Development data that may not ship: ``PRECOG_DATA_DIR``, default ``../shared/data``."""
+    folder = Path(os.environ.get("PRECOG_DATA_DIR") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "README.md").exists():
+        pytest.skip(f"no development data in {folder}; set PRECOG_DATA_DIR to a folder that has it")
+    return folder
