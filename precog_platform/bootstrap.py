@@ -1,0 +1,226 @@
+"""Fills a new home: real games in, trades out, every step a Dagster run.
+
+The stages are the same whoever launches them. Each is safe to repeat, so the book of finished
+stages only saves time: after ``kill -9`` the interrupted stage runs again and changes nothing that
+was already there.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from precog_core.database import Database
+from precog_core.errors import PrecogError
+from precog_platform.launchers import PIPELINES, TRADING, Launcher
+
+LEAGUE = "nfl"
+HISTORY_ASSETS = [
+    "games",
+    "markets",
+    "market_snapshots",
+    "elo_ratings",
+    "features_historical",
+]
+_BOOK = "bootstrap.json"
+
+Probe = Callable[[Any], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the bootstrap: what it runs, and how to see how far it is."""
+
+    key: str
+    title: str
+    run: Callable[[Launcher], None]
+    probe: Probe
+
+
+class StageBook:
+    """``bootstrap.json`` of a home: the data source it was filled from, and seconds per stage."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / _BOOK
+        content = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self.source: dict[str, str] = content.get("source", {})
+        self.seconds: dict[str, float] = content.get("stage_seconds", {})
+        self.complete: bool = content.get("complete", False)
+
+    def save(self) -> None:
+        """Replace the file in one step, so that a crash leaves the old or the new one."""
+        partial = self._path.with_suffix(".new")
+        content = {
+            "source": self.source,
+            "stage_seconds": self.seconds,
+            "complete": self.complete,
+        }
+        with partial.open("w") as out:
+            json.dump(content, out, indent=2)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(self._path)
+
+
+def stages(database: Database, seasons: list[int]) -> list[Stage]:
+    """The stages for the seasons of the configured source, oldest first."""
+    from precog_trading.tick import count_pending
+
+    partitions = [f"{LEAGUE}|{season}" for season in seasons]
+    span = f"{seasons[0]}-{seasons[-1]}"
+
+    def pending() -> int:
+        with database.connection() as conn:
+            return count_pending(conn)
+
+    return [
+        Stage(
+            "history",
+            f"Games, quotes, ratings, features {span}",
+            lambda launcher: launcher.backfill(
+                HISTORY_ASSETS, partitions, f"{LEAGUE.upper()} history {span}"
+            ),
+            lambda conn: _count(conn, _HISTORY_PROBE, (LEAGUE,)),
+        ),
+        Stage(
+            "training",
+            "Datasets, models, evaluation, champion",
+            lambda launcher: launcher.job(PIPELINES, "train", LEAGUE),
+            lambda conn: _count(conn, _TRAINING_PROBE, (len(seasons), LEAGUE)),
+        ),
+        Stage(
+            "predictions",
+            "Predictions for every game",
+            lambda launcher: launcher.assets(
+                PIPELINES, ["predictions"], partitions[0], partitions[-1]
+            ),
+            lambda conn: _count(conn, _PREDICTIONS_PROBE, (LEAGUE, LEAGUE)),
+        ),
+        Stage(
+            "trading",
+            f"Paper trading, season {seasons[-1]} replayed",
+            lambda launcher: launcher.drain_trading(pending),
+            _TradingProbe(),
+        ),
+        Stage(
+            "settlement",
+            "Final settlements and performance",
+            lambda launcher: launcher.job(TRADING, "settle", None),
+            lambda conn: _count(conn, _SETTLEMENT_PROBE, ()),
+        ),
+    ]
+
+
+def run_stages(
+    todo: list[Stage], launcher: Launcher, database: Database, book: StageBook, console: Console
+) -> None:
+    """Run the stages that the book does not list as finished, showing progress and time."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<44}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=False) as progress:
+        for stage in todo:
+            if stage.key in book.seconds:
+                continue
+            task = progress.add_task(stage.title, total=None)
+            started = time.monotonic()
+            if not console.is_terminal:
+                console.print(f"{stage.title} …")
+            with _watching(stage, database, progress, task):
+                stage.run(launcher)
+            seconds = round(time.monotonic() - started, 1)
+            progress.update(task, total=1, completed=1)
+            if not console.is_terminal:
+                console.print(f"{stage.title}: {seconds:.1f} s")
+            book.seconds[stage.key] = seconds
+            book.save()
+    book.complete = True
+    book.save()
+
+
+@contextmanager
+def _watching(
+    stage: Stage, database: Database, progress: Progress, task: TaskID
+) -> Iterator[None]:
+    """Poll the stage's probe beside its work; the display never decides anything."""
+    done = threading.Event()
+
+    def poll() -> None:
+        while not done.wait(0.5):
+            try:
+                with database.connection() as conn:
+                    completed, total = stage.probe(conn)
+            except (PrecogError, OSError) as error:
+                progress.console.log(f"progress unknown: {error}")
+                return
+            progress.update(task, completed=completed, total=max(total, 1))
+
+    watcher = threading.Thread(target=poll, name=f"progress-{stage.key}", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join(timeout=5)
+
+
+def _count(conn: Any, query: str, parameters: tuple[Any, ...]) -> tuple[int, int]:
+    row = conn.execute(query, parameters).fetchone()
+    return int(row[0]), int(row[1])
+
+
+class _TradingProbe:
+    """Ticks decided so far, against those decided plus those waiting."""
+
+    def __call__(self, conn: Any) -> tuple[int, int]:
+        from precog_trading.tick import count_pending
+
+        waiting = count_pending(conn)
+        row = conn.execute("SELECT count(DISTINCT tick_id) FROM decisions").fetchone()
+        return int(row[0]), int(row[0]) + waiting
+
+
+_HISTORY_PROBE = """
+SELECT (EXISTS (SELECT FROM games))::int + (EXISTS (SELECT FROM markets))::int
+     + (EXISTS (SELECT FROM market_snapshots))::int
+     + (EXISTS (SELECT FROM elo_rating_history))::int
+     + (EXISTS (SELECT FROM features_historical))::int,
+       5
+FROM leagues WHERE league = %s
+"""
+_TRAINING_PROBE = """
+SELECT count(*) FILTER (WHERE r.status = 'completed'), greatest(2 * %s - 3, count(*))
+FROM model_training_runs AS r
+JOIN probability_models AS m USING (model_id)
+WHERE m.league = %s
+"""
+_PREDICTIONS_PROBE = """
+SELECT (SELECT count(DISTINCT game_id) FROM predictions JOIN games USING (game_id)
+        WHERE league = %s),
+       (SELECT count(*) FROM games WHERE league = %s AND kickoff_at IS NOT NULL)
+"""
+_SETTLEMENT_PROBE = """
+SELECT count(*) FILTER (WHERE status <> 'open'), count(*) FROM positions
+"""

@@ -1,0 +1,53 @@
+"""`precog bootstrap`: the whole path in one process, with no server but PostgreSQL."""
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+from precog_core.database import open_database
+from precog_core.paths import home as precog_home
+from precog_platform.bootstrap import StageBook, run_stages, stages
+from precog_platform.instance import close_orphaned_runs, prepare_home
+from precog_platform.processes import kill_leftovers, sole_user
+from precog_platform.provider import choose, record
+from precog_platform.summary import build_summary, render_summary, save_summary
+
+
+def run_bootstrap(console: Console, games: Path | None, source: str | None) -> None:
+    """Fill the home (or what is missing of it) and print the summary.
+
+    Raises PrecogError with the reason when a stage fails; running it again continues there.
+    """
+    home = precog_home()
+    with sole_user(home):
+        book = StageBook(home)
+        choice = choose(games, source, book)
+        seasons = seasons_of(choice.provider, choice.path)
+        kill_leftovers(home)
+        with open_database(home) as database:
+            prepare_home(database, home)
+            record(database, choice)
+            if not book.complete:
+                import dagster as dg
+
+                from precog_platform.launchers import HeadlessLauncher
+
+                logging.getLogger("alembic").setLevel(logging.WARNING)
+                with dg.DagsterInstance.get() as instance:
+                    close_orphaned_runs(instance)
+                    book.source = choice.as_dict()
+                    book.save()
+                    todo = stages(database, seasons)
+                    run_stages(todo, HeadlessLauncher(instance), database, book, console)
+            content = build_summary(database, seasons, book)
+            save_summary(home, content)
+            render_summary(console, content)
+
+
+def seasons_of(provider: str, path: Path | None) -> list[int]:
+    """The seasons of the chosen source, ascending; reads and so validates a games file."""
+    from precog_pipelines.sources import open_game_source
+    from precog_platform.bootstrap import LEAGUE
+
+    return sorted(open_game_source(provider, path).seasons(LEAGUE))

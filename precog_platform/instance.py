@@ -1,0 +1,47 @@
+"""The Dagster instance of a home, cleaned of what a killed predecessor left running."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from precog_core.database import Database
+from precog_platform.environment import (
+    mlflow_artifacts,
+    prepare_dagster_home,
+    process_environment,
+)
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+def prepare_home(database: Database, home: Path) -> dict[str, str]:
+    """Folders, ``dagster.yaml`` and this process's environment; returns that environment."""
+    prepare_dagster_home(home)
+    mlflow_artifacts(home)
+    environment = process_environment(database, home)
+    os.environ.update(environment)
+    return environment
+
+
+def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
+    """Mark runs as failed whose processes cannot be alive, because this home has one supervisor.
+
+    Returns how many. Their pool slots are freed, so that the next run need not wait for them.
+    """
+    import dagster as dg
+
+    unfinished = [
+        dg.DagsterRunStatus.QUEUED,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
+    for run in runs:
+        # The tag keeps Dagster from retrying on its own what the bootstrap is about to repeat.
+        instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
+        instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(runs)

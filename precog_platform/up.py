@@ -1,0 +1,204 @@
+"""`precog up`: every server of one home, and on a new home the bootstrap through Dagster."""
+
+import signal
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from precog_core.database import Database, open_database
+from precog_core.database.server import EmbeddedServer
+from precog_core.errors import PrecogError
+from precog_core.paths import home as precog_home
+from precog_platform.bootstrap import StageBook, run_stages, stages
+from precog_platform.environment import dagster_home, mlflow_artifacts
+from precog_platform.graphql import DagsterClient
+from precog_platform.headless import seasons_of
+from precog_platform.instance import close_orphaned_runs, prepare_home
+from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
+from precog_platform.processes import Server, Supervisor, kill_leftovers, require_free_port, sole_user
+from precog_platform.provider import choose, record
+from precog_platform.summary import build_summary, render_summary, save_summary
+
+_MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
+_START_TIMEOUT_S = 120.0
+
+
+def run_up(
+    console: Console,
+    games: Path | None,
+    source: str | None,
+    exit_when_done: bool,
+    port: int,
+    mlflow_port: int,
+) -> None:
+    """Start everything, fill a new home, print the summary, stay until Ctrl-C.
+
+    Raises PrecogError, with everything stopped again, when a port is taken, another Precog has
+    this home, the database is unreachable or newer than the code, or a server or stage fails.
+    """
+    import os
+
+    home = precog_home()
+    signal.signal(signal.SIGTERM, _interrupt)
+    with ExitStack() as stack:
+        stack.enter_context(sole_user(home))
+        require_free_port(port, "the Dagster user interface", "--port")
+        own_mlflow = "MLFLOW_TRACKING_URI" not in os.environ
+        if own_mlflow:
+            require_free_port(mlflow_port, "the MLflow user interface", "--mlflow-port")
+        book = StageBook(home)
+        choice = choose(games, source, book)
+        seasons = seasons_of(choice.provider, choice.path)
+        kill_leftovers(home)
+        started = time.monotonic()
+        with console.status("Starting PostgreSQL, Dagster and MLflow …"):
+            database = stack.enter_context(open_database(home))
+            environment = prepare_home(database, home)
+            environment["PRECOG_MLFLOW_UI_URL"] = f"http://127.0.0.1:{mlflow_port}"
+            record(database, choice)
+            supervisor = Supervisor(home, environment)
+            stack.callback(supervisor.stop)
+            client = _start_servers(supervisor, database, home, port, mlflow_port, own_mlflow)
+            stack.callback(client.close)
+        if not book.complete:
+            book.source = choice.as_dict()
+            book.seconds.setdefault("start", round(time.monotonic() - started, 1))
+            book.save()
+            watch = _watch(supervisor, home)
+            run_stages(
+                stages(database, seasons), ServedLauncher(client, watch), database, book, console
+            )
+        content = build_summary(database, seasons, book)
+        save_summary(home, content)
+        render_summary(console, content)
+        console.print(f"Dagster  {client.url}")
+        if own_mlflow:
+            console.print(f"MLflow   {environment['PRECOG_MLFLOW_UI_URL']}")
+        if exit_when_done:
+            return
+        console.print("Ctrl-C stops everything.")
+        watch = _watch(supervisor, home)
+        try:
+            while True:
+                watch()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            console.print("Stopping …")
+
+
+def _start_servers(
+    supervisor: Supervisor,
+    database: Database,
+    home: Path,
+    port: int,
+    mlflow_port: int,
+    own_mlflow: bool,
+) -> DagsterClient:
+    mlflow = _start_mlflow(supervisor, database, home, mlflow_port) if own_mlflow else None
+    ports = {name: _free_port() for name in _MODULES}
+    locations = [
+        supervisor.start(
+            name,
+            ["-m", "dagster", "api", "grpc", "--module-name", module, "--location-name", name,
+             "--host", "127.0.0.1", "--port", str(ports[name])],
+        )
+        for name, module in _MODULES.items()
+    ]  # fmt: skip
+    workspace = _write_workspace(home, ports)
+
+    import dagster as dg
+
+    # Creates the instance's tables here, once, before three servers would race to do it.
+    with dg.DagsterInstance.get() as instance:
+        close_orphaned_runs(instance)
+    for server, name in zip(locations, _MODULES, strict=True):
+        supervisor.wait_until(server, _listening(ports[name]), _START_TIMEOUT_S)
+    webserver = supervisor.start(
+        "webserver",
+        ["-m", "dagster_webserver", "-w", str(workspace), "--host", "127.0.0.1",
+         "--port", str(port), "--log-level", "warning"],
+    )  # fmt: skip
+    client = DagsterClient(f"http://127.0.0.1:{port}")
+    supervisor.wait_until(webserver, client.is_up, _START_TIMEOUT_S)
+    supervisor.wait_until(
+        webserver, lambda: client.require_locations(set(_MODULES)), _START_TIMEOUT_S
+    )
+    # A backfill that a killed predecessor requested would run beside the one we are to launch.
+    client.cancel_open_backfills()
+    supervisor.start("daemon", ["-m", "dagster._daemon", "run", "-w", str(workspace)])
+    if mlflow is not None:
+        supervisor.wait_until(mlflow, _answers(mlflow_port), _START_TIMEOUT_S)
+    return client
+
+
+def _start_mlflow(supervisor: Supervisor, database: Database, home: Path, port: int) -> Server:
+    return supervisor.start(
+        "mlflow",
+        ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+         "--backend-store-uri", database.url("mlflow", driver="psycopg2"),
+         "--default-artifact-root", mlflow_artifacts(home).as_uri()],
+    )  # fmt: skip
+
+
+def _write_workspace(home: Path, ports: dict[str, int]) -> Path:
+    lines = ["# Written by `precog up` at every start.", "load_from:"]
+    for name, port in ports.items():
+        lines += [
+            "  - grpc_server:",
+            "      host: 127.0.0.1",
+            f"      port: {port}",
+            f"      location_name: {name}",
+        ]
+    path = dagster_home(home) / "workspace.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def _watch(supervisor: Supervisor, home: Path) -> Any:
+    """A function that raises PrecogError when any server, PostgreSQL included, has died."""
+    import os
+
+    embedded = None if os.environ.get("PRECOG_DATABASE_URL") else EmbeddedServer(home)
+
+    def require_alive() -> None:
+        supervisor.require_alive()
+        if embedded is not None and embedded.address() is None:
+            raise PrecogError(
+                "PostgreSQL ended unexpectedly; run the same command again to continue where it "
+                f"stopped. Its log is {embedded.log}"
+            )
+
+    return require_alive
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listening(port: int) -> Any:
+    def ready() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return ready
+
+
+def _answers(port: int) -> Any:
+    def ready() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return ready
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
