@@ -1,0 +1,95 @@
+"""The typed form of ``config/models.yaml``: fitting, walk-forward, promotion, sanity bands."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from precog_core.config import load_section
+from precog_core.errors import PrecogError
+
+if TYPE_CHECKING:
+    import psycopg
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class XGBoostConfig(_Section):
+    """Hyper-parameters of the gradient-boosted trees (models.md, section 2)."""
+
+    max_depth: Positive = 3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    max_rounds: Positive = 2000
+    early_stopping_rounds: Positive = 50
+    subsample: Annotated[float, Field(gt=0, le=1)] = 0.8
+    colsample_bytree: Annotated[float, Field(gt=0, le=1)] = 0.8
+    reg_lambda: Annotated[float, Field(ge=0)] = 5.0
+    min_child_weight: Annotated[float, Field(ge=0)] = 20.0
+    monotone_increasing: tuple[str, ...] = ("elo_diff",)
+    seed: int = 42
+
+
+class WalkForwardConfig(_Section):
+    """Which games each season's model may learn from."""
+
+    min_train_seasons: Positive = 3
+    embargo_d: Annotated[int, Field(ge=0)] = 1
+    early_stopping_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    min_calibration_seasons: Positive = 3
+    threads: Positive = 2
+
+
+class ChampionConfig(_Section):
+    """The gate from challenger to champion (models.md, section 6)."""
+
+    min_games: Positive = 100
+    max_brier_excess: Annotated[float, Field(ge=0)] = 0.001
+    max_ece: Share = 0.05
+
+
+class SanityBand(_Section):
+    """What honest results of one league look like (models.md, section 5)."""
+
+    elo_brier_low: Share
+    elo_brier_high: Share
+    warn_brier_below: Share
+    alarm_brier_below: Share
+    alarm_accuracy_above: Share
+
+
+class LeakConfig(_Section):
+    """Signs that the future reached the training data."""
+
+    max_gain_over_market: Share = 0.005
+    max_feature_gain_share: Share = 0.80
+    exempt_features: tuple[str, ...] = ("elo_diff",)
+    max_train_test_gap: Share = 0.03
+    full_season_share: Share = 0.9
+
+
+class ModelsConfig(_Section):
+    """Everything in ``config/models.yaml``."""
+
+    xgboost: XGBoostConfig = XGBoostConfig()
+    walk_forward: WalkForwardConfig = WalkForwardConfig()
+    champion: ChampionConfig = ChampionConfig()
+    sanity: dict[str, SanityBand] = {}
+    leaks: LeakConfig = LeakConfig()
+
+    def band(self, league: str) -> SanityBand:
+        """The league's sanity band; PrecogError naming the missing key when there is none."""
+        if league not in self.sanity:
+            raise PrecogError(
+                f"config/models.yaml has no sanity band for league {league!r}; add "
+                f"models.sanity.{league} before training a model of that league"
+            )
+        return self.sanity[league]
+
+
+def load_models_config(conn: "psycopg.Connection | None" = None) -> ModelsConfig:
+    """The configuration in force; with ``conn`` including overrides kept in the database."""
+    return load_section("models", ModelsConfig, conn=conn)
