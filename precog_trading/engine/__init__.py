@@ -1,0 +1,1 @@
+"""The one decision function, shared by paper, backtest and live, and the facts it reads."""

@@ -1,0 +1,1 @@
+"""Strategies: small readable classes with typed configuration."""
