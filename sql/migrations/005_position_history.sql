@@ -4,7 +4,8 @@
 CREATE TABLE position_history (
     position_history_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     position_id BIGINT NOT NULL
-        CONSTRAINT fk_position_history_position_id REFERENCES positions (position_id) ON DELETE RESTRICT,
+        CONSTRAINT fk_position_history_position_id
+        REFERENCES positions (position_id) ON DELETE RESTRICT,
     version INTEGER NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
     changed_columns JSONB NOT NULL,
