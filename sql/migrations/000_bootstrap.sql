@@ -143,7 +143,7 @@ BEGIN
             RAISE EXCEPTION 'a row of % starts at %, before its predecessor ended at %',
                     TG_TABLE_NAME, NEW.row_start_ts, predecessor_end
                 USING ERRCODE = 'check_violation',
-                      HINT = 'Rows of a key (' || array_to_string(TG_ARGV, ', ') || ') never overlap.',
+                      HINT = 'Rows of a key never overlap: ' || array_to_string(TG_ARGV, ', '),
                       SCHEMA = TG_TABLE_SCHEMA,
                       TABLE = TG_TABLE_NAME;
         END IF;
