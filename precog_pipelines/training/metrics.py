@@ -150,9 +150,7 @@ def reliability(
             diagram.append(Bin(*edges, 0, None, None, None, None))
             continue
         low, high = wilson(int(y[inside].sum()), n, confidence)
-        diagram.append(
-            Bin(*edges, n, float(p[inside].mean()), float(y[inside].mean()), low, high)
-        )
+        diagram.append(Bin(*edges, n, float(p[inside].mean()), float(y[inside].mean()), low, high))
     return diagram
 
 

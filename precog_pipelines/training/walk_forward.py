@@ -18,6 +18,7 @@ from precog_pipelines.training.estimator import Platt, Trees, fit_platt, fit_tre
 from precog_pipelines.training.metrics import brier
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 PREDICTION_COLUMNS = ("game_id", "game_key", "season", "kickoff_at", "home_win", "p_raw", "p_home")
@@ -44,19 +45,76 @@ class Fold:
     """One season's model, how it was made, and its predictions of that season.
 
     ``predictions`` has PREDICTION_COLUMNS, sorted by game_id; empty for a season still to come.
-    ``trained_until`` is the latest result_known_at among the training rows. ``gain_shares`` sums
-    to 1. ``train_brier`` is measured on the training rows themselves.
+    ``gain_shares`` sums to 1. ``train_brier`` is measured on the training rows themselves.
     """
 
-    season: int
+    plan: "FoldPlan"
     model: CalibratedTrees
     predictions: "pd.DataFrame"
-    trained_until: datetime
-    train_seasons: tuple[int, int]
-    train_rows: int
     gain_shares: dict[str, float]
     train_brier: float
     fit_seconds: float
+
+    @property
+    def season(self) -> int:
+        return self.plan.season
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Which rows one season's model will learn from, decided before anything is fitted.
+
+    ``cutoff``: training results must be known before it. ``trained_until`` is the latest such
+    result_known_at. ``train_seasons`` is the first and last season among the training rows.
+    """
+
+    season: int
+    cutoff: datetime
+    trained_until: datetime
+    train_seasons: tuple[int, int]
+    train_rows: int
+
+
+def plan_folds(
+    frame: "pd.DataFrame",
+    config: ModelsConfig,
+    upcoming: Mapping[int, datetime] | None = None,
+) -> list[FoldPlan]:
+    """The folds of a dataset, by season, without fitting any.
+
+    ``frame``: one row per finished game with game_id, game_key, season, decision_at,
+    result_known_at (zoned) and home_win. ``upcoming`` names seasons without any finished game and
+    their first decision time: they get a model and no predictions. Raises ValueError when no
+    season has enough seasons before it, or a row is unusable.
+    """
+    rules = config.walk_forward
+    _refuse_unusable(frame)
+    starts = {
+        int(season): first for season, first in frame.groupby("season")["decision_at"].min().items()
+    }
+    starts |= {season: first for season, first in (upcoming or {}).items() if season not in starts}
+    plans = []
+    for season in sorted(starts):
+        cutoff = starts[season] - timedelta(days=rules.embargo_d)
+        train = _training_rows(frame, season, cutoff)
+        if train["season"].nunique() < rules.min_train_seasons:
+            continue
+        plans.append(
+            FoldPlan(
+                season=season,
+                cutoff=cutoff,
+                trained_until=train["result_known_at"].max().to_pydatetime(),
+                train_seasons=(int(train["season"].min()), int(train["season"].max())),
+                train_rows=len(train),
+            )
+        )
+    if not plans:
+        known = sorted({int(season) for season in frame["season"].unique()})
+        raise ValueError(
+            f"walk-forward needs {rules.min_train_seasons} seasons before the first one tested; "
+            f"the dataset holds {len(known)}: {known}"
+        )
+    return plans
 
 
 def walk_forward(
@@ -65,75 +123,71 @@ def walk_forward(
     config: ModelsConfig,
     upcoming: Mapping[int, datetime] | None = None,
 ) -> list[Fold]:
-    """Fit and predict every season that has enough seasons before it; folds by season.
+    """Fit and predict every planned season; folds by season.
 
-    ``frame``: one row per finished game with game_id, game_key, season, kickoff_at, decision_at,
-    result_known_at (zoned), home_win (0 or 1) and the features (float, NaN = undefined).
-    ``upcoming`` names seasons without any finished game and their first decision time: they get a
-    model and no predictions. Raises ValueError when no season has enough seasons before it.
+    ``frame`` and ``upcoming`` as for ``plan_folds``, with kickoff_at and the features (float,
+    NaN = undefined) besides. Raises ValueError for a column that is missing.
     """
+    missing = [c for c in ("kickoff_at", *feature_names) if c not in frame.columns]
+    if missing:
+        raise ValueError(f"the training dataset lacks the columns {', '.join(missing)}")
     rules = config.walk_forward
-    _refuse_unusable(frame, feature_names)
-    starts = {
-        int(season): first for season, first in frame.groupby("season")["decision_at"].min().items()
-    }
-    starts |= {season: first for season, first in (upcoming or {}).items() if season not in starts}
-    known = sorted({int(season) for season in frame["season"].unique()})
-    seasons = [s for s in sorted(starts) if sum(k < s for k in known) >= rules.min_train_seasons]
-    if not seasons:
-        raise ValueError(
-            f"walk-forward needs {rules.min_train_seasons} seasons before the first one tested; "
-            f"the dataset holds {len(known)}: {known}"
-        )
+    plans = plan_folds(frame, config, upcoming)
 
-    def fit(season: int) -> _RawFold:
-        return _fit_fold(frame, feature_names, config, season, starts[season])
+    def fit(plan: FoldPlan) -> _RawFold:
+        return _fit_fold(frame, feature_names, config, plan)
 
     if rules.threads == 1:
-        raw = [fit(season) for season in seasons]
+        raw = [fit(plan) for plan in plans]
     else:
         with ThreadPoolExecutor(max_workers=rules.threads) as pool:
-            raw = list(pool.map(fit, seasons))
+            raw = list(pool.map(fit, plans))
     return [
-        _calibrated(fold, [earlier for earlier in raw[:number]], rules.min_calibration_seasons)
+        _calibrated(fold, raw[:number], rules.min_calibration_seasons)
         for number, fold in enumerate(raw)
     ]
 
 
 @dataclass(frozen=True)
 class _RawFold:
-    season: int
+    plan: FoldPlan
     trees: Trees
     test: "pd.DataFrame"
-    train_p: "pd.Series"
-    train: "pd.DataFrame"
+    train_p: "np.ndarray"
+    train_y: "np.ndarray"
     fit_seconds: float
 
 
-def _fit_fold(
-    frame: "pd.DataFrame",
-    feature_names: Sequence[str],
-    config: ModelsConfig,
-    season: int,
-    first_decision_at: datetime,
-) -> _RawFold:
-    import pandas as pd
+def _training_rows(frame: "pd.DataFrame", season: int, cutoff: datetime) -> "pd.DataFrame":
+    return frame[(frame["season"] < season) & (frame["result_known_at"] < cutoff)]
 
+
+def _fit_fold(
+    frame: "pd.DataFrame", feature_names: Sequence[str], config: ModelsConfig, plan: FoldPlan
+) -> _RawFold:
     started = time.perf_counter()
-    rules = config.walk_forward
-    until = first_decision_at - timedelta(days=rules.embargo_d)
-    train = frame[(frame["season"] < season) & (frame["result_known_at"] < until)]
-    # By date; the key breaks ties so that equal kickoffs cannot reorder between runs.
-    train = train.sort_values(["kickoff_at", "game_id"], kind="stable")
     names = list(feature_names)
-    trees = fit_trees(
-        train[names], train["home_win"], config.xgboost, rules.early_stopping_share
+    # By date; the key breaks ties so that equal kickoffs cannot reorder between runs.
+    train = _training_rows(frame, plan.season, plan.cutoff).sort_values(
+        ["kickoff_at", "game_id"], kind="stable"
     )
-    test = frame[frame["season"] == season].sort_values("game_id", kind="stable")
+    trees = fit_trees(
+        train[names],
+        train["home_win"],
+        config.xgboost,
+        config.walk_forward.early_stopping_share,
+    )
+    test = frame[frame["season"] == plan.season].sort_values("game_id", kind="stable")
     predicted = test[[c for c in PREDICTION_COLUMNS if c in test.columns]].reset_index(drop=True)
     predicted["p_raw"] = trees.predict(test[names])
-    train_p = pd.Series(trees.predict(train[names]), index=train.index)
-    return _RawFold(season, trees, predicted, train_p, train, time.perf_counter() - started)
+    return _RawFold(
+        plan,
+        trees,
+        predicted,
+        trees.predict(train[names]),
+        train["home_win"].to_numpy(),
+        time.perf_counter() - started,
+    )
 
 
 def _calibrated(fold: _RawFold, earlier: Sequence[_RawFold], min_seasons: int) -> Fold:
@@ -145,29 +199,22 @@ def _calibrated(fold: _RawFold, earlier: Sequence[_RawFold], min_seasons: int) -
         past = pd.concat(seen)
         platt = fit_platt(past["p_raw"].to_numpy(), past["home_win"].to_numpy())
     predictions = fold.test.assign(p_home=platt(fold.test["p_raw"].to_numpy()))
-    train = fold.train
     return Fold(
-        season=fold.season,
+        plan=fold.plan,
         model=CalibratedTrees(fold.trees, platt),
         predictions=predictions.loc[:, list(PREDICTION_COLUMNS)],
-        trained_until=train["result_known_at"].max().to_pydatetime(),
-        train_seasons=(int(train["season"].min()), int(train["season"].max())),
-        train_rows=len(train),
         gain_shares=fold.trees.gain_shares(),
-        train_brier=brier(platt(fold.train_p.to_numpy()), train["home_win"].to_numpy()),
+        train_brier=brier(platt(fold.train_p), fold.train_y),
         fit_seconds=fold.fit_seconds,
     )
 
 
-def _refuse_unusable(frame: "pd.DataFrame", feature_names: Sequence[str]) -> None:
-    needed = (
-        "game_id", "game_key", "season", "kickoff_at", "decision_at", "result_known_at",
-        "home_win", *feature_names,
-    )  # fmt: skip
+def _refuse_unusable(frame: "pd.DataFrame") -> None:
+    needed = ("game_id", "game_key", "season", "decision_at", "result_known_at", "home_win")
     missing = [column for column in needed if column not in frame.columns]
     if missing:
         raise ValueError(f"the training dataset lacks the columns {', '.join(missing)}")
-    for column in ("game_id", "season", "decision_at", "result_known_at", "home_win"):
+    for column in needed:
         if frame[column].isna().any():
             first = frame.loc[frame[column].isna(), "game_key"].iloc[0]
             raise ValueError(f"the training dataset has no {column} for game {first}")
