@@ -116,6 +116,7 @@ setup(
         # The command line.
         "typer>=0.16,<1",
         "rich>=14,<16",
+        "psutil>=6,<8",  # finding what a killed predecessor left running
         # HTTP with timeouts; retries on reads only.
         "httpx>=0.28,<1",
         "tenacity>=9,<10",

@@ -161,9 +161,7 @@ def run_stages(
 
 
 @contextmanager
-def _watching(
-    stage: Stage, database: Database, progress: Progress, task: TaskID
-) -> Iterator[None]:
+def _watching(stage: Stage, database: Database, progress: Progress, task: TaskID) -> Iterator[None]:
     """Poll the stage's probe beside its work; the display never decides anything."""
     done = threading.Event()
 

@@ -28,6 +28,8 @@ def process_environment(database: Database, home: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # Folds and seasons run in threads; nested thread pools only fight over two cores.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        # The tracking server would start ten job workers that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GIT_PYTHON_REFRESH": "quiet",
     }

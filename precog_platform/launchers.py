@@ -138,8 +138,9 @@ class HeadlessLauncher:
     """Executes in this process, without servers, against the same Dagster instance."""
 
     def __init__(self, instance: "dg.DagsterInstance") -> None:
-        from precog_pipelines.definitions import defs as pipelines
         from precog_trading.definitions import defs as trading
+
+        from precog_pipelines.definitions import defs as pipelines
 
         self._instance = instance
         self._definitions = {PIPELINES: pipelines(), TRADING: trading()}
@@ -203,7 +204,9 @@ def _require_success(result: "dg.ExecuteInProcessResult") -> None:
             while error.cause is not None:
                 error = error.cause
             raise PrecogError(f"step {event.step_key} failed: {error.message.strip()}")
-    raise PrecogError(f"run {result.run_id} failed; `precog up` shows its log in the user interface")
+    raise PrecogError(
+        f"run {result.run_id} failed; `precog up` shows its log in the user interface"
+    )
 
 
 def _tag(key: str, value: str) -> dict[str, str]:

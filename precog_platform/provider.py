@@ -74,7 +74,9 @@ def record(database: Database, choice: Choice) -> None:
             ("sources.games.path", str(choice.path) if choice.path else None),
         ):
             if value is not None and get_override(conn, key) != value:
-                set_override(conn, key, value, reason="chosen at first start", applied_by="bootstrap")
+                set_override(
+                    conn, key, value, reason="chosen at first start", applied_by="bootstrap"
+                )
 
 
 def _words(choice: Choice) -> str:

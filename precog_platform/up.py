@@ -20,7 +20,13 @@ from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
 from precog_platform.instance import close_orphaned_runs, prepare_home
 from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
-from precog_platform.processes import Server, Supervisor, kill_leftovers, require_free_port, sole_user
+from precog_platform.processes import (
+    Server,
+    Supervisor,
+    kill_leftovers,
+    require_free_port,
+    sole_user,
+)
 from precog_platform.provider import choose, record
 from precog_platform.summary import build_summary, render_summary, save_summary
 
