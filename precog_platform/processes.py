@@ -62,7 +62,7 @@ def require_free_port(port: int, purpose: str, option: str) -> None:
 
 
 def kill_leftovers(home: Path) -> int:
-    """End processes that an earlier, killed supervisor of this home left behind; returns how many."""
+    """End what an earlier, killed supervisor of this home left behind; returns how many."""
     doomed = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -116,7 +116,7 @@ class Supervisor:
         return server
 
     def wait_until(self, server: Server, ready: Callable[[], bool], timeout_s: float) -> None:
-        """Wait for ``ready``; PrecogError with the end of the log when it dies or takes too long."""
+        """Wait for ``ready``; PrecogError with the log's end when it dies or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not ready():
             self.require_alive()
