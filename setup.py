@@ -131,7 +131,6 @@ setup(
             "import-linter>=2.5",
             "ruff>=0.14",
             "mypy>=1.18",
-            "types-PyYAML",
             "setuptools>=77",  # the wheel test builds without downloading a build backend
             "wheel",
         ],

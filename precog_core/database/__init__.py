@@ -69,7 +69,7 @@ class Database:
 
     @contextlib.contextmanager
     def connection(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        """A pooled connection; without ``autocommit``, committed at the end, rolled back on error."""
+        """A pooled connection; without ``autocommit`` committed at the end or rolled back."""
         with self._open_pool().connection() as conn:
             if not autocommit:
                 yield conn

@@ -20,8 +20,9 @@ def copy_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
 ) -> int:
-    """Append ``rows`` to ``table`` (``name`` or ``schema.name``) by binary COPY in the caller's transaction; returns the count.
+    """Append ``rows`` to ``table`` by binary COPY in the caller's transaction; returns the count.
 
+    ``table`` is ``name`` or ``schema.name``.
     Column types come from the catalog, so Python values must be of the matching kind (``int``,
     ``Decimal``, ``datetime`` with zone, ``Jsonb`` ...).
     """
