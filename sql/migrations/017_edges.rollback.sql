@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('edges');
+
+DROP TABLE edges;

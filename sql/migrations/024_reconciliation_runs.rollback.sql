@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('reconciliation_runs');
+
+DROP TABLE reconciliation_runs;

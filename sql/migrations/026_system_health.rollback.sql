@@ -1,0 +1,2 @@
+-- Only the latest state, overwritten at every check: nothing is lost.
+DROP TABLE system_health;

@@ -1,0 +1,16 @@
+DROP VIEW pnl_by_strategy_model;
+DROP VIEW method_comparison;
+DROP VIEW method_performance;
+DROP VIEW exit_performance_summary;
+DROP VIEW trade_attribution;
+DROP VIEW stale_position_alerts;
+DROP VIEW positions_urgent_monitoring;
+DROP VIEW active_methods;
+DROP VIEW active_models;
+DROP VIEW active_strategies;
+DROP VIEW open_positions;
+DROP VIEW current_trading_controls;
+DROP VIEW current_balances;
+DROP VIEW current_game_states;
+DROP VIEW current_edges;
+DROP VIEW current_markets;
