@@ -50,17 +50,10 @@ class EloParameters:
 
     def home_advantage(self, season: int) -> float:
         """Rating points of home advantage in ``season``. Raises ValueError before the first era."""
-        best: Era | None = None
-        for era in self.eras:
-            begins = era.from_season
-            if begins is None or begins <= season:
-                if best is None or best.from_season is None:
-                    best = era
-                elif begins is not None and begins > best.from_season:
-                    best = era
-        if best is None:
+        begun = [era for era in self.eras if era.from_season is None or era.from_season <= season]
+        if not begun:
             raise ValueError(f"no Elo era covers season {season}; add one with an earlier start")
-        return best.home_advantage
+        return max(begun, key=lambda era: (era.from_season is not None, era.from_season or 0))[1]
 
 
 class Game(NamedTuple):
@@ -180,9 +173,7 @@ class EloTable:
         self._ratings[game.home] = home_after
         self._ratings[game.away] = away_after
         self._seasons[game.home] = self._seasons[game.away] = game.season
-        return RatedGame(
-            home_before, away_before, expected, actual, weight, home_after, away_after
-        )
+        return RatedGame(home_before, away_before, expected, actual, weight, home_after, away_after)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of the state, from which another table continues identically."""

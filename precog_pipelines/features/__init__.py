@@ -1,0 +1,1 @@
+"""What could have been known about a game before it began: registry, builder, matrix."""

@@ -1,0 +1,168 @@
+-- Features: definitions, the facts they are built from, and the tall store.
+
+-- name: insert_definition!
+INSERT INTO feature_definitions (
+    feature_name, feature_version, entity_type, category, data_type, calculation, unit, created_by
+)
+VALUES (:name, :version, :entity_type, :category, :data_type, :calculation, :unit, 'precog')
+ON CONFLICT (feature_name, feature_version) DO NOTHING;
+
+-- name: activate_definitions!
+UPDATE feature_definitions
+SET status = 'active',
+    activated_at = now()
+WHERE feature_name = ANY (:names)
+  AND status = 'draft';
+
+-- name: select_definitions(names)
+SELECT
+    feature_id, feature_name, feature_version, entity_type, category, data_type, calculation, unit
+FROM feature_definitions
+WHERE feature_name = ANY (:names)
+ORDER BY feature_id;
+
+-- name: feature_games(league, seasons)
+-- In playing order; a game without a date to play on has no moment and no features.
+SELECT
+    g.game_id,
+    g.season,
+    CAST(split_part(g.game_key, ':', 3) AS DATE) AS day,
+    g.kickoff_at,
+    g.game_type = 'postseason' AS postseason,
+    g.neutral_site,
+    g.home_team_id,
+    g.away_team_id,
+    h.conference || '/' || h.division AS home_division,
+    a.conference || '/' || a.division AS away_division,
+    g.home_score,
+    g.away_score,
+    g.known_at,
+    g.result_known_at,
+    g.source_snapshot_id
+FROM games AS g
+JOIN teams AS h ON h.team_id = g.home_team_id
+JOIN teams AS a ON a.team_id = g.away_team_id
+WHERE g.league = :league
+  AND g.season = ANY (:seasons)
+  AND g.game_type IN ('regular', 'postseason')
+  AND g.status IN ('scheduled', 'live', 'suspended', 'final')
+ORDER BY split_part(g.game_key, ':', 3), g.kickoff_at NULLS FIRST, g.game_key;
+
+-- name: feature_ratings(model_id, league, last_season)
+-- In playing order, revisions of one game in the order they were written.
+SELECT
+    h.team_id,
+    g.season,
+    h.rating_after,
+    h.known_at
+FROM elo_rating_history AS h
+JOIN games AS g ON g.game_id = h.game_id
+WHERE h.model_id = :model_id
+  AND g.league = :league
+  AND g.season <= :last_season
+  AND g.status = 'final'
+ORDER BY split_part(g.game_key, ':', 3), g.kickoff_at NULLS FIRST, g.game_key, h.revision;
+
+-- name: create_staging#
+CREATE TEMPORARY TABLE feature_staging (
+    feature_id BIGINT NOT NULL,
+    entity_id BIGINT NOT NULL,
+    season INTEGER NOT NULL,
+    event_ts TIMESTAMPTZ NOT NULL,
+    known_at TIMESTAMPTZ NOT NULL,
+    feature_value DOUBLE PRECISION,
+    source_snapshot_id BIGINT
+) ON COMMIT DROP;
+
+-- name: stored_seasons(league, seasons, feature_ids)
+SELECT DISTINCT g.season
+FROM games AS g
+WHERE g.league = :league
+  AND g.season = ANY (:seasons)
+  AND EXISTS (
+      SELECT
+      FROM features_historical AS f
+      WHERE f.entity_type = 'game'
+        AND f.entity_id = g.game_id
+        AND f.feature_id = ANY (:feature_ids)
+  );
+
+-- name: changed_seasons(league, seasons, feature_ids)
+-- Seasons in which stored and staged rows differ in any column that carries content.
+WITH stored AS (
+    SELECT
+        f.feature_id, f.entity_id, f.event_ts, f.known_at, f.feature_value, f.source_snapshot_id,
+        g.season
+    FROM features_historical AS f
+    JOIN games AS g ON g.game_id = f.entity_id
+    WHERE f.entity_type = 'game'
+      AND f.feature_id = ANY (:feature_ids)
+      AND g.league = :league
+      AND g.season = ANY (:seasons)
+)
+SELECT DISTINCT coalesce(s.season, n.season) AS season
+FROM stored AS s
+FULL JOIN feature_staging AS n
+    ON n.feature_id = s.feature_id
+    AND n.entity_id = s.entity_id
+    AND n.event_ts = s.event_ts
+WHERE s.feature_id IS NULL
+   OR n.feature_id IS NULL
+   OR n.known_at <> s.known_at
+   OR n.feature_value IS DISTINCT FROM s.feature_value
+   OR n.source_snapshot_id IS DISTINCT FROM s.source_snapshot_id;
+
+-- name: delete_seasons!
+DELETE FROM features_historical AS f
+USING games AS g
+WHERE g.game_id = f.entity_id
+  AND f.entity_type = 'game'
+  AND f.feature_id = ANY (:feature_ids)
+  AND g.league = :league
+  AND g.season = ANY (:seasons);
+
+-- name: insert_staged!
+INSERT INTO features_historical (
+    feature_id, entity_type, entity_id, event_ts, known_at, feature_value, source_snapshot_id,
+    dagster_run_id
+)
+SELECT
+    feature_id, 'game', entity_id, event_ts, known_at, feature_value, source_snapshot_id,
+    :dagster_run_id
+FROM feature_staging
+WHERE season = ANY (:seasons)
+ORDER BY feature_id, entity_id, event_ts;
+
+-- name: feature_matrix(league, seasons, feature_ids, lead_s, is_decision, include_unknown_start)
+-- One row a game at one moment: its values in the order of feature_ids.
+WITH moments AS (
+    SELECT
+        game_id,
+        game_key,
+        season,
+        kickoff_at,
+        CASE
+            WHEN kickoff_at IS NOT NULL THEN kickoff_at - make_interval(secs => :lead_s)
+            WHEN :is_decision AND :include_unknown_start
+                THEN CAST(split_part(game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York'
+        END AS event_ts
+    FROM games
+    WHERE league = :league
+      AND season = ANY (:seasons)
+)
+SELECT
+    m.game_id,
+    m.game_key,
+    m.season,
+    m.kickoff_at,
+    m.event_ts,
+    max(f.known_at) AS known_at,
+    array_agg(f.feature_value ORDER BY array_position(:feature_ids, f.feature_id)) AS feature_values
+FROM moments AS m
+JOIN features_historical AS f
+    ON f.entity_type = 'game'
+    AND f.entity_id = m.game_id
+    AND f.event_ts = m.event_ts
+WHERE f.feature_id = ANY (:feature_ids)
+GROUP BY m.game_id, m.game_key, m.season, m.kickoff_at, m.event_ts
+ORDER BY m.game_key;
