@@ -1,0 +1,147 @@
+"""The core's own commands: ``precog db`` and ``precog config``."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from rich.console import Console
+
+from precog_core import config as configuration
+from precog_core.database import DATABASES, Database, migrations, open_database
+from precog_core.database.server import EmbeddedServer, psql_path
+from precog_core.errors import PrecogError
+from precog_core.paths import home, resource
+from precog_core.secrets import MASK, is_secret_name, masked
+
+_WIDEST_VALUE = 60
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+_database = typer.Typer(no_args_is_help=True, help="The PostgreSQL databases of this home.")
+_config = typer.Typer(no_args_is_help=True, help="Settings and where each comes from.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``precog db …`` and ``precog config …``."""
+    app.add_typer(_database, name="db")
+    app.add_typer(_config, name="config")
+
+
+@_database.command("migrate")
+def migrate() -> None:
+    """Create the databases where absent and bring the schema to this version's."""
+    with open_database(migrate=False) as database:
+        applied = migrations.migrate(database)
+    for migration in applied:
+        typer.echo(f"applied {migration.path.name}")
+    typer.echo(f"{len(applied)} applied" if applied else "the schema is current; nothing to do")
+
+
+@_database.command("status")
+def status(as_json: AsJson = False) -> None:
+    """Show the server, the size of each database, and which migrations are pending."""
+    with open_database(migrate=False) as database:
+        report = _status(database)
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    console = Console(highlight=False)
+    console.print(f"server      PostgreSQL {report['server_version']} ({report['server']})")
+    for name, size in report["database_bytes"].items():
+        console.print(f"{name:<11} {size / 1e6:.1f} MB")
+    pending = report["migrations_pending"]
+    words = f"{len(pending)} pending: {', '.join(pending)}" if pending else "none pending"
+    console.print(f"migrations  {report['migrations_applied']} applied, {words}")
+
+
+def _status(database: Database) -> dict[str, Any]:
+    states = migrations.status(database)
+    sizes = {}
+    with database.connection() as conn:
+        for name in DATABASES:
+            real_name = psycopg.conninfo.conninfo_to_dict(database.url(name))["dbname"]
+            row = conn.execute("SELECT pg_database_size(%s)", (real_name,)).fetchone()
+            sizes[name] = row[0] if row else 0
+        version = conn.info.parameter_status("server_version")
+    return {
+        "server": "PRECOG_DATABASE_URL" if os.environ.get("PRECOG_DATABASE_URL") else "embedded",
+        "server_version": version,
+        "url": masked(database.url()),
+        "database_bytes": sizes,
+        "migrations_applied": sum(state.applied for state in states),
+        "migrations_pending": [s.migration.path.name for s in states if not s.applied],
+    }
+
+
+@_database.command(
+    "psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def psql(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--database", help="precog, dagster or mlflow.")] = "precog",
+) -> None:
+    """Open psql on a database; what follows is passed on, such as: precog db psql -c 'SELECT 1'."""
+    if name not in DATABASES:
+        raise PrecogError(f"there is no database {name!r}; choose {', '.join(DATABASES)}")
+    with open_database() as database:
+        own = psql_path()
+        program = str(own) if own.exists() else shutil.which("psql")
+        if program is None:
+            raise PrecogError("psql is not installed; install PostgreSQL's client programs")
+        done = subprocess.run([program, database.url(name), *context.args], check=False)
+    raise typer.Exit(done.returncode)
+
+
+@_config.command("show")
+def show(
+    section: Annotated[
+        str | None, typer.Argument(help="A section such as trading; without it, all.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every setting made by a file, variable or override, and which of them is in force."""
+    names = configuration.section_names()
+    if section is not None and section not in names:
+        raise PrecogError(f"there is no section {section!r}; sections are {', '.join(names)}")
+    with _overrides() as conn:
+        found = [
+            setting
+            for name in ([section] if section else names)
+            for setting in configuration.settings(name, conn)
+        ]
+    if as_json:
+        content = {s.key: {"value": _value(s), "from": s.winner.where} for s in found}
+        typer.echo(json.dumps(content, default=str))
+        return
+    for setting in found:
+        typer.echo(f"{setting.key} = {_short(_value(setting))}  # {_place(setting.winner.where)}")
+
+
+def _value(setting: configuration.Setting) -> Any:
+    return MASK if is_secret_name(setting.key.rpartition(".")[2]) else setting.winner.value
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 1] + "…"
+
+
+def _place(where: str) -> str:
+    return where.replace(f"{resource('config')}{os.sep}", "config/").replace(
+        str(home()), "$PRECOG_HOME"
+    )
+
+
+@contextmanager
+def _overrides() -> Iterator[psycopg.Connection | None]:
+    """A connection to read overrides with, or None where no database exists yet."""
+    if not os.environ.get("PRECOG_DATABASE_URL") and not EmbeddedServer().data.exists():
+        yield None
+        return
+    with open_database() as database, database.connection() as conn:
+        yield conn
