@@ -132,7 +132,6 @@ setup(
             "ruff>=0.14",
             "mypy>=1.18",
             "setuptools>=77",  # the wheel test builds without downloading a build backend
-            "wheel",
         ],
         "dev": ["dagster-dg-cli~=1.13.27"],  # `dg dev`, `dg scaffold`
     },

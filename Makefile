@@ -1,0 +1,65 @@
+# make run [ARGS="--exit-when-done"]   install what is missing, then start Precog
+# make test                            install what is missing, then check and test everything
+# make lint                            the fast half of the checks
+# make clean                           remove the environment and what tools left behind
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+SOURCES := precog_core precog_pipelines precog_trading precog_platform
+
+.PHONY: run test lint types clean constraints
+.DELETE_ON_ERROR:
+
+run: $(VENV)/installed-run
+	@$(BIN)/precog up $(ARGS)
+
+test: lint types
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
+# Stamps: installed again only when the requirements or the pinned set changed.
+$(VENV)/installed-run: setup.py constraints.txt | $(BIN)/python
+	@echo "Installing Precog and its libraries into $(VENV); the first time takes some minutes."
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/installed-test: setup.py constraints.txt | $(BIN)/python
+	@echo "Installing Precog, its libraries and the test tools into $(VENV)."
+	$(INSTALL) -e '.[test]'
+	@touch $@ $(VENV)/installed-run
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "Precog needs Python 3.11 or newer, and there is no $(PYTHON) here;" \
+	         "install it, or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Precog needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1);" \
+	         "name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "$(PYTHON) could not create $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; \
+	    exit 1; }
+
+constraints: | $(BIN)/python
+	rm -rf build/resolve && $(PYTHON) -m venv build/resolve
+	build/resolve/bin/pip install --disable-pip-version-check '.[test,dev]'
+	sed -n '/^#/p' constraints.txt > build/constraints.txt
+	build/resolve/bin/pip freeze --all --exclude precog --exclude pip | sort -f >> build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/resolve
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find $(SOURCES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
