@@ -218,12 +218,13 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('ensure_snapshot_partitions', 0));
+    -- Waiting for an advisory lock does not refresh the catalog cache, locking a table does.
+    LOCK TABLE market_snapshots_default IN ACCESS EXCLUSIVE MODE;
     missing := missing_snapshot_months(from_ts, to_ts);
     IF cardinality(missing) = 0 THEN
         RETURN 0;
     END IF;
 
-    LOCK TABLE market_snapshots_default IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (
         SELECT
         FROM market_snapshots_default
