@@ -44,9 +44,10 @@ def explain_validation(
         elif problem["type"] == "extra_forbidden":
             sentences.append(f"{place}: {key} is no setting{_suggestion(model, path)}")
         else:
-            value = "(hidden)" if is_secret_name(path[-1] if path else "") else problem["input"]
+            hidden = bool(path) and is_secret_name(path[-1])
+            shown = "(hidden)" if hidden else _shown(problem["input"])
             said = _reason(model, path, problem["type"], problem["msg"])
-            sentences.append(f"{place}: {key} is {_shown(value)}; {said}")
+            sentences.append(f"{place}: {key} is {shown}; {said}")
     return "\n".join(dict.fromkeys(sentences))
 
 
@@ -65,7 +66,9 @@ def _reason(model: type[BaseModel], path: KeyPath, kind: str, message: str) -> s
     if kind in ("literal_error", "enum"):
         return "expected" + message.removeprefix("Input should be")
     allowed = _allowed(model, path)
-    return f"expected {allowed}" if allowed != "a value" else message
+    if allowed == "a value" or "too_" in kind or "pattern" in kind:
+        return message[0].lower() + message[1:]
+    return f"expected {allowed}"
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from precog_core.database import Database, embedded_url, ensure_databases
 from precog_core.database.migrations import migrate
@@ -16,7 +18,6 @@ from precog_core.database.server import EmbeddedServer, ServerAddress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TEMPLATE = "precog_template"
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Server:
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's home, database or settings."""
     for name in list(os.environ):
-        if name.startswith("PRECOG_") and name not in ("PRECOG_DATA_DIR", "PRECOG_TEST_KEEP"):
+        if name.startswith("PRECOG_") and name != "PRECOG_DATA_DIR":
             monkeypatch.delenv(name)
     for name in ("DAGSTER_HOME", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
@@ -83,30 +84,56 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+class Clones:
+    """Databases cloned from a migrated template, each made while the test before it runs."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._numbers = count(1)
+        template = server.create(_TEMPLATE)
+        migrate(template)
+        template.close()
+        self._next = self._worker.submit(self._clone)
+
+    def take(self) -> Database:
+        """A migrated database of the caller's own."""
+        ready = self._next
+        self._next = self._worker.submit(self._clone)
+        return ready.result()
+
+    def give_back(self, database: Database) -> None:
+        """Drop it, later."""
+        database.close()
+        name = str(conninfo_to_dict(database.base_url)["dbname"])
+        self._worker.submit(self._server.drop, name)
+
+    def close(self) -> None:
+        self._worker.shutdown(cancel_futures=True)
+
+    def _clone(self) -> Database:
+        return self._server.create(f"precog_test_{next(self._numbers)}", _TEMPLATE)
+
+
 @pytest.fixture(scope="session")
-def _template(server: Server) -> str:
-    """A database with all migrations applied, connected to by nobody, ready to be cloned."""
-    database = server.create(_TEMPLATE)
-    migrate(database)
-    database.close()
-    return _TEMPLATE
+def _clones(server: Server) -> Iterator[Clones]:
+    clones = Clones(server)
+    yield clones
+    clones.close()
 
 
 @pytest.fixture
-def db(server: Server, _template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def db(_clones: Clones, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A migrated database of this test's own; code and subprocesses find it as theirs.
 
     ``PRECOG_DATABASE_URL`` names it, so ``Database.from_environment()`` and the command line work
     on it. The sisters for Dagster and MLflow appear with the first ``open_database()`` or
     ``ensure_databases(db)``.
     """
-    name = f"precog_test_{os.getpid()}_{next(_numbers)}"
-    database = server.create(name, _template)
+    database = _clones.take()
     monkeypatch.setenv("PRECOG_DATABASE_URL", database.base_url)
     yield database
-    database.close()
-    if "PRECOG_TEST_KEEP" not in os.environ:
-        server.drop(name)
+    _clones.give_back(database)
 
 
 @pytest.fixture
