@@ -58,9 +58,7 @@ class PositionManagementConfig(Section):
 
 
 class ExecutionConfig(Section):
-    """``execution_config`` of a method."""
-
-    entry_slippage: Share | None = None
+    """``execution_config`` of a method: nothing to set yet, and nothing else is accepted."""
 
 
 class MethodTemplate(Section):

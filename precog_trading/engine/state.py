@@ -314,7 +314,7 @@ class Tick:
 @dataclass(frozen=True, slots=True)
 class EdgeRow:
     """The candidate's row of ``edges``: expected_value = true_win_probability - market_price - fee,
-    exactly. ``confidence_metrics`` are strings."""
+    exactly. ``confidence_metrics`` are strings and booleans."""
 
     edge_key: str
     true_win_probability: Decimal
@@ -324,7 +324,7 @@ class EdgeRow:
     expected_value: Decimal
     confidence_level: str | None
     recommended_action: str
-    confidence_metrics: Mapping[str, str]
+    confidence_metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

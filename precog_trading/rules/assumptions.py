@@ -1,0 +1,51 @@
+"""What a replayed quote takes for granted because nobody ever observed it (trading-rules §5).
+
+Simulated quotes and quotes assumed from closing lines come without a book, a volume, rules of a
+venue or fees. Those are assumed from ``replay.assume.*``, and every assumption made is marked in
+the decision's inputs, so that no table passes an assumption off as a fact. Real money takes none.
+"""
+
+from decimal import Decimal
+
+from precog_trading.config import AssumeSettings
+from precog_trading.rules.fees import FINE_ROUNDING, STANDARD_RATES, FeeSchedule
+from precog_trading.settings import LIVE_ENVIRONMENTS
+
+
+def takes_assumptions(
+    source: str, platform_id: str, environment: str, settings: AssumeSettings
+) -> bool:
+    """Whether a quote of ``source`` on ``platform_id`` is no observation of a real book.
+
+    The paper exchange fills such quotes on the decision's own book.
+    """
+    if environment in LIVE_ENVIRONMENTS:
+        return False
+    return source in settings.sources or platform_id in settings.platforms
+
+
+def assumed_fee_schedule(platform_id: str, settings: AssumeSettings) -> FeeSchedule | None:
+    """The schedule assumed where the platform has none; None for a type without a formula."""
+    rates = STANDARD_RATES.get(settings.fee_type)
+    if rates is None:
+        return None
+    taker, maker = rates
+    return FeeSchedule(
+        fee_schedule_id=None,
+        fee_type=settings.fee_type,
+        taker_rate=taker,
+        maker_rate=maker,
+        multiplier=settings.fee_multiplier,
+        rounding_increment=FINE_ROUNDING,
+        platform_id=platform_id,
+        source="assumed",
+    )
+
+
+def known_or_assumed(
+    value: Decimal | None, assumed: Decimal, takes: bool
+) -> tuple[Decimal | None, bool]:
+    """The value, or the assumed one where it is missing and may be assumed; and which it was."""
+    if value is None and takes:
+        return assumed, True
+    return value, False

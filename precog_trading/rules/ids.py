@@ -1,0 +1,78 @@
+"""Deterministic ids of decisions and orders (trading-rules §9, schema §2.5).
+
+An id is a hash of what the thing *is*, so that deciding or sending twice finds the first one.
+Markets and versions enter by their names: a surrogate id would give the same fact another id in
+another database. Parts are joined as canonical JSON, so no two lists of parts read the same.
+"""
+
+import hashlib
+import json
+
+ORDER_ID_DIGITS = 32
+
+
+def decision_key(
+    *,
+    environment: str,
+    run_key: str,
+    tick_id: str,
+    market: str,
+    side: str,
+    purpose: str,
+    strategy: str,
+    model: str,
+    method: str | None,
+    exit_condition: str | None = None,
+    position_key: str | None = None,
+) -> str:
+    """64 hex digits naming one candidate of one tick.
+
+    ``market`` is ``platform:ticker``; ``strategy``, ``model`` and ``method`` are ``name@version``.
+    The environment takes part because paper and live may decide on the same tick.
+    """
+    return _sha256(
+        "decision",
+        environment,
+        run_key,
+        exit_condition,
+        tick_id,
+        market,
+        side,
+        purpose,
+        position_key,
+        strategy,
+        model,
+        method,
+    )
+
+
+def client_order_id(
+    *,
+    environment: str,
+    strategy: str,
+    model: str,
+    market: str,
+    side: str,
+    purpose: str,
+    decision_key: str,
+    attempt: int,
+) -> str:
+    """32 hex digits: the id an order is committed, sent and looked up under.
+
+    Another attempt is another order; a retry of the same attempt has the same id and is found
+    instead of being sent twice.
+    """
+    digest = _sha256(
+        "order", environment, strategy, model, market, side, purpose, decision_key, attempt
+    )
+    return digest[:ORDER_ID_DIGITS]
+
+
+def edge_key(market: str, side: str, strategy: str, model: str, method: str | None) -> str:
+    """market:side:strategy:model:method, the business key of an ``edges`` row in its run."""
+    return f"{market}:{side}:{strategy}:{model}:{method or '-'}"
+
+
+def _sha256(*parts: str | int | None) -> str:
+    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
