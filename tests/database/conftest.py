@@ -2,10 +2,11 @@
 about filled in."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -13,15 +14,19 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from precog_core.database import Database
+from precog_core.database.migrations import migrate
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
 
 KICKOFF = datetime(2019, 12, 29, 18, tzinfo=UTC)
 DECIDED = KICKOFF - timedelta(hours=2)
 
 
 class World:
-    """Inserts rows through one autocommit connection; every method returns the new key."""
+    """Inserts rows through one connection; every method returns the new key."""
 
-    def __init__(self, conn: psycopg.Connection) -> None:
+    def __init__(self, conn: "psycopg.Connection | Undone") -> None:
         self.conn = conn
         self._numbers = count(1)
         self.markets: dict[str, int] = {}
@@ -245,8 +250,40 @@ class World:
         )  # fmt: skip
 
 
+class Undone:
+    """A connection in one transaction that is never committed: a test costs no database of its own.
+
+    Each statement has a savepoint, so that a refused one leaves the transaction usable.
+    """
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        self._conn = conn
+
+    def execute(self, query: Any, params: Any = None) -> psycopg.Cursor[Any]:
+        with self._conn.transaction():
+            return self._conn.execute(query, params)
+
+    def transaction(self) -> AbstractContextManager[psycopg.Transaction]:
+        return self._conn.transaction()
+
+
+@pytest.fixture(scope="session")
+def _shared(server: "Server") -> Iterator[Database]:
+    database = server.create("precog_schema_shared")
+    migrate(database)
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def world(db: Database) -> Iterator[World]:
-    """Autocommit, so that a refused statement leaves the connection usable."""
+def world(_shared: Database) -> Iterator[World]:
+    """Everything is rolled back after the test; nothing is visible to another connection."""
+    with _shared.connect() as connection, connection.transaction(force_rollback=True):
+        yield World(Undone(connection))
+
+
+@pytest.fixture
+def committed_world(db: Database) -> Iterator[World]:
+    """In ``db`` and committed statement by statement, for tests with several connections."""
     with db.connection(autocommit=True) as connection:
         yield World(connection)

@@ -332,8 +332,10 @@ def test_an_alert_carries_the_summary_of_its_deliveries(world: "World") -> None:
         )  # fmt: skip
 
 
-def test_deliveries_at_the_same_time_are_all_counted(db: Database, world: "World") -> None:
-    alert = world.alert()
+def test_deliveries_at_the_same_time_are_all_counted(
+    db: Database, committed_world: "World"
+) -> None:
+    alert = committed_world.alert()
     ready = threading.Barrier(2)
 
     def deliver(channel: str) -> None:
@@ -353,7 +355,7 @@ def test_deliveries_at_the_same_time_are_all_counted(db: Database, world: "World
         thread.start()
     for thread in threads:
         thread.join()
-    assert world.all(
+    assert committed_world.all(
         "SELECT notification_sent, notification_attempts, notification_sent_at,"
         " jsonb_array_length(notification_errors) FROM alerts"
     ) == [(False, 20, None, 20)]

@@ -166,9 +166,11 @@ def test_one_edge_key_may_be_current_once_in_paper_and_once_per_backtest(world: 
 # Two writers of one balance
 
 
-def test_two_concurrent_writers_leave_one_current_balance(db: Database, world: "World") -> None:
+def test_two_concurrent_writers_leave_one_current_balance(
+    db: Database, committed_world: "World"
+) -> None:
     """Each adds 1 dollar 20 times; the lock on the current row makes them take turns."""
-    world.insert(
+    committed_world.insert(
         "account_balance", platform_id="simulated", execution_environment="paper", balance=1000,
         source="ledger", event_ts=DECIDED, known_at=DECIDED, row_start_ts=DECIDED,
     )  # fmt: skip
@@ -208,10 +210,10 @@ def test_two_concurrent_writers_leave_one_current_balance(db: Database, world: "
     for writer in writers:
         writer.join()
     assert failures == []
-    assert world.all("SELECT balance FROM current_balances") == [(Decimal(1040),)]
-    assert world.one("SELECT count(*) FROM account_balance") == 41
+    assert committed_world.all("SELECT balance FROM current_balances") == [(Decimal(1040),)]
+    assert committed_world.one("SELECT count(*) FROM account_balance") == 41
     assert (
-        world.one(
+        committed_world.one(
             "SELECT count(*) FROM account_balance AS a JOIN account_balance AS b"
             " ON b.row_start_ts = a.row_end_ts AND b.balance = a.balance + 1"
         )
@@ -219,7 +221,9 @@ def test_two_concurrent_writers_leave_one_current_balance(db: Database, world: "
     )
 
 
-def test_of_two_first_balances_of_one_account_one_is_refused(db: Database, world: "World") -> None:
+def test_of_two_first_balances_of_one_account_one_is_refused(
+    db: Database, committed_world: "World"
+) -> None:
     values = (
         "INSERT INTO account_balance (platform_id, execution_environment, balance, source,"
         " event_ts, known_at, row_start_ts)"
@@ -235,8 +239,8 @@ def test_of_two_first_balances_of_one_account_one_is_refused(db: Database, world
         except errors.UniqueViolation:
             outcomes.append("refused")
 
-    with world.conn.transaction():
-        world.conn.execute(values)
+    with committed_world.conn.transaction():
+        committed_world.conn.execute(values)
         thread = threading.Thread(target=second)
         thread.start()
         thread.join(0.3)
@@ -244,7 +248,7 @@ def test_of_two_first_balances_of_one_account_one_is_refused(db: Database, world
     thread.join()
     assert outcomes == ["refused"]
     with pytest.raises(errors.CheckViolation):
-        world.insert(
+        committed_world.insert(
             "account_balance", platform_id="kalshi", execution_environment="paper",
             balance="-0.01", source="ledger", event_ts=DECIDED, known_at=DECIDED,
             row_start_ts=DECIDED,
