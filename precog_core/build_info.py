@@ -13,7 +13,7 @@ UNKNOWN_SHA = "0" * 40
 def git_sha() -> str:
     """40 hex digits: the wheel's build commit, else HEAD of the checkout, else forty zeros."""
     if _BUNDLED.exists():
-        return _BUNDLED.read_text().strip()
+        return _BUNDLED.read_text().split()[0]
     return _git("rev-parse", "HEAD") or UNKNOWN_SHA
 
 
@@ -21,8 +21,8 @@ def git_sha() -> str:
 def git_dirty() -> bool:
     """True when tracked files differ from the commit, so that ``git_sha`` is only an origin."""
     if _BUNDLED.exists():
-        return False
-    return _git("status", "--porcelain", "--untracked-files=no") != ""
+        return "dirty" in _BUNDLED.read_text()
+    return bool(_git("status", "--porcelain", "--untracked-files=no"))
 
 
 def _git(*arguments: str) -> str | None:

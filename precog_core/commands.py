@@ -127,7 +127,8 @@ def _value(setting: configuration.Setting) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    plain = isinstance(value, list | dict | bool | None)
+    text = json.dumps(value, default=str) if plain else str(value)
     return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 1] + "…"
 
 
