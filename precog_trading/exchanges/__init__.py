@@ -1,0 +1,1 @@
+"""Where orders go: one port, one module per venue. Only the paper exchange exists so far."""

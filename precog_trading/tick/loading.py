@@ -1,0 +1,216 @@
+"""What is known at a tick, read in a constant number of statements and turned into frozen facts.
+
+Everything is as of the decision time: quotes, predictions and attributes known later do not exist,
+and a result not yet known leaves its game unfinished. One account per platform, so the facts come
+in one bundle per platform that has something new.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+
+import psycopg
+
+from precog_core.prices import Action, Grid, Side, parse_grid
+from precog_trading.engine.state import (
+    Approval,
+    Control,
+    Entry,
+    Exit,
+    MarketFacts,
+    OpenBreaker,
+    OpenOrder,
+    OpenPosition,
+    Portfolio,
+    Prediction,
+    Purpose,
+    Quote,
+    TradingState,
+)
+from precog_trading.ledger.statements import Row, as_json, rows
+from precog_trading.rules.fees import FeeSchedule, schedule_in_force
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """What ``decide`` gets for one platform: state, new quotes, predictions of their games."""
+
+    platform_id: str
+    state: TradingState
+    quotes: tuple[Quote, ...]
+    predictions: tuple[Prediction, ...]
+
+
+def load_fee_schedules(conn: psycopg.Connection) -> list[FeeSchedule]:
+    """All schedules; they are append-only, and which is in force depends on market and time."""
+    return [FeeSchedule(**row) for row in rows(conn, "trading", "fee_schedules")]
+
+
+def load_facts(
+    conn: psycopg.Connection,
+    environment: str,
+    market_ids: Sequence[int],
+    now: datetime,
+    cash: Mapping[str, Decimal],
+    schedules: Sequence[FeeSchedule],
+    extra_controls: Sequence[Control] = (),
+) -> list[PlatformFacts]:
+    """The facts of a tick by platform, for the markets with something new at ``now``.
+
+    ``cash`` is the balance by platform, ``extra_controls`` commands from outside the database.
+    """
+    found = rows(
+        conn, "trading", "market_facts",
+        market_ids=list(market_ids), environment=environment, now=now,
+    )  # fmt: skip
+    new = set(market_ids)
+    markets = {row["market_id"]: _market(row, now, schedules) for row in found}
+    quotes = {row["market_id"]: _quote(row) for row in found if row["observed_at"] is not None}
+    games = sorted({row["game_id"] for row in found if row["market_id"] in new and row["game_id"]})
+    predictions = [
+        Prediction(**row)
+        for row in rows(conn, "trading", "champion_predictions", game_ids=games, now=now)
+    ]
+    portfolios = _portfolios(conn, environment, games, now, cash)
+    controls, breakers = _controls(conn, environment)
+    approvals = tuple(
+        Approval(**{**row, "side": Side(row["side"])})
+        for row in rows(conn, "trading", "approvals_in_force", environment=environment, now=now)
+    )
+    by_platform: dict[str, list[int]] = defaultdict(list)
+    for market_id, market in markets.items():
+        by_platform[market.platform_id].append(market_id)
+    bundles: list[PlatformFacts] = []
+    for platform_id, ids in sorted(by_platform.items()):
+        fresh = tuple(quotes[market_id] for market_id in ids if market_id in new & quotes.keys())
+        if not fresh:
+            continue
+        playing = {markets[quote.market_id].game_id for quote in fresh}
+        state = TradingState(
+            markets={market_id: markets[market_id] for market_id in ids},
+            portfolio=portfolios.get(platform_id) or Portfolio(cash.get(platform_id, Decimal(0))),
+            is_writer=True,
+            controls=(*controls, *extra_controls),
+            breakers=breakers,
+            approvals=approvals,
+            last_quotes={i: quotes[i] for i in ids if i in quotes and i not in new},
+        )
+        told = tuple(p for p in predictions if p.game_id in playing)
+        bundles.append(PlatformFacts(platform_id, state, fresh, told))
+    return bundles
+
+
+def _market(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> MarketFacts:
+    return MarketFacts(
+        market_id=row["market_id"],
+        ticker=row["ticker"],
+        platform_id=row["platform_id"],
+        market_type=row["market_type"],
+        status=row["status"],
+        grid=_grid(as_json(row["price_ranges"])) if row["price_ranges"] else Grid(()),
+        fee_schedule=schedule_in_force(
+            schedules,
+            now,
+            platform_id=row["platform_id"],
+            series_id=row["series_id"],
+            event_id=row["event_id"],
+        ),
+        event_id=row["event_id"],
+        platform_status=row["platform_status"],
+        game_id=row["game_id"],
+        game_key=row["game_key"],
+        league=row["league"],
+        league_enabled=bool(row["trading_enabled"]),
+        game_type=row["game_type"],
+        game_status=row["game_status"],
+        kickoff_at=row["kickoff_at"],
+        home_team_id=row["home_team_id"],
+        away_team_id=row["away_team_id"],
+        yes_team_id=row["yes_team_id"],
+    )
+
+
+@lru_cache(maxsize=256)
+def _grid(price_ranges: str) -> Grid:
+    """Thousands of markets share a handful of grids."""
+    import json
+
+    return parse_grid(json.loads(price_ranges))
+
+
+def _quote(row: Row) -> Quote:
+    return Quote(
+        market_id=row["market_id"],
+        observed_at=row["observed_at"],
+        known_at=row["known_at"],
+        source=row["source"],
+        yes_bid=row["yes_bid"],
+        yes_ask=row["yes_ask"],
+        yes_bid_size=row["yes_bid_size"],
+        yes_ask_size=row["yes_ask_size"],
+        volume_24h=row["volume_24h"],
+        open_interest=row["open_interest"],
+    )
+
+
+def _portfolios(
+    conn: psycopg.Connection,
+    environment: str,
+    games: list[int],
+    now: datetime,
+    cash: Mapping[str, Decimal],
+) -> dict[str, Portfolio]:
+    positions: dict[str, list[OpenPosition]] = defaultdict(list)
+    for row in rows(conn, "trading", "open_positions", environment=environment):
+        platform_id = row.pop("platform_id")
+        positions[platform_id].append(OpenPosition(**{**row, "side": Side(row["side"])}))
+    orders: dict[str, list[OpenOrder]] = defaultdict(list)
+    for row in rows(conn, "trading", "working_orders", environment=environment):
+        platform_id = row.pop("platform_id")
+        row.update(
+            side=Side(row["side"]), action=Action(row["action"]), purpose=Purpose(row["purpose"])
+        )
+        orders[platform_id].append(OpenOrder(**row))
+    entries: dict[str, list[Entry]] = defaultdict(list)
+    for row in rows(
+        conn, "trading", "entries_made", environment=environment, game_ids=games, now=now
+    ):
+        platform_id = row.pop("platform_id")
+        entries[platform_id].append(Entry(**row))
+    exits: dict[str, list[Exit]] = defaultdict(list)
+    for row in rows(conn, "trading", "exits_made", environment=environment, now=now):
+        exits[row["platform_id"]].append(Exit(row["exited_at"], row["game_id"]))
+    return {
+        platform_id: Portfolio(
+            cash=balance,
+            positions=tuple(positions[platform_id]),
+            orders=tuple(orders[platform_id]),
+            entries=tuple(entries[platform_id]),
+            exits=tuple(exits[platform_id]),
+        )
+        for platform_id, balance in cash.items()
+    }
+
+
+def _controls(
+    conn: psycopg.Connection, environment: str
+) -> tuple[tuple[Control, ...], tuple[OpenBreaker, ...]]:
+    controls: list[Control] = []
+    breakers: list[OpenBreaker] = []
+    for row in rows(conn, "trading", "controls_in_force", environment=environment):
+        if row["kind"] == "control":
+            controls.append(Control(row["scope"], row["scope_key"], row["state"]))
+            continue
+        details = row["details"]
+        breakers.append(
+            OpenBreaker(
+                breaker_type=row["scope"],
+                action=row["state"],
+                league=details.get("league"),
+                strategies=tuple(details.get("strategies", ())),
+            )
+        )
+    return tuple(controls), tuple(breakers)

@@ -1,0 +1,435 @@
+-- Trading ticks: which batches wait, what is known at one, and what was decided. Every statement
+-- takes sets, so the number of statements of a tick does not depend on the number of markets.
+
+-- name: decision_clock(environment)$
+-- The instant of the last decision: no later one may be earlier.
+SELECT max(decided_at)
+FROM decisions
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NULL;
+
+-- name: replay_start(earliest_s)$
+-- Just before the first tradable instant of the latest season that a champion has predicted, over
+-- all leagues that trade: where trading begins when nothing was decided yet.
+SELECT min(season_start.first_kickoff) - make_interval(secs => :earliest_s) - INTERVAL '1 microsecond'
+FROM leagues AS l
+CROSS JOIN LATERAL (
+    SELECT min(g.kickoff_at) AS first_kickoff
+    FROM games AS g
+    WHERE g.league = l.league
+      AND g.season = (
+          SELECT max(predicted.season)
+          FROM probability_models AS champion
+          JOIN predictions AS p ON p.model_id = champion.model_id
+          JOIN games AS predicted ON predicted.game_id = p.game_id
+          WHERE champion.status IN ('testing', 'active')
+            AND predicted.league = l.league
+      )
+) AS season_start
+WHERE l.trading_enabled;
+
+-- name: pending_batches(since, until, earliest_s, latest_s, environment, fresh_s, maximum)
+-- Batches (instants at which quotes or predictions became known) in (since, until] that still have
+-- a market to decide on, oldest first, each with those markets.
+--
+-- A quote waits unless its market was already decided on with it or a newer one, so quotes that
+-- were committed late are found as well. A prediction waits, where it meets a quote of the last
+-- fresh_s seconds, unless its market was decided on with it or a newer one.
+WITH champions AS MATERIALIZED (
+    SELECT model_id, league
+    FROM probability_models
+    WHERE status IN ('testing', 'active')
+),
+new_quotes AS (
+    SELECT q.known_at AS batch_at, q.market_id
+    FROM market_snapshots AS q
+    JOIN markets AS m ON m.market_id = q.market_id
+    JOIN events AS e ON e.event_id = m.event_id
+    JOIN games AS g ON g.game_id = e.game_id
+    JOIN leagues AS l ON l.league = g.league AND l.trading_enabled
+    WHERE q.known_at > :since
+      AND q.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      -- Implied, up to a day of delay; lets the planner skip the partitions of other months.
+      AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
+      AND q.observed_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND q.known_at BETWEEN g.kickoff_at - make_interval(secs => :earliest_s)
+                         AND g.kickoff_at - make_interval(secs => :latest_s)
+      AND EXISTS (
+          SELECT
+          FROM predictions AS p
+          JOIN champions AS c ON c.model_id = p.model_id
+          WHERE p.game_id = g.game_id
+            AND p.known_at <= q.known_at
+      )
+      AND NOT EXISTS (
+          SELECT
+          FROM decisions AS d
+          WHERE d.market_id = q.market_id
+            AND d.quote_observed_at >= q.observed_at
+            AND d.purpose = 'entry'
+            AND d.execution_environment = :environment
+            AND d.backtest_run_id IS NULL
+      )
+),
+new_predictions AS (
+    SELECT p.known_at AS batch_at, m.market_id
+    FROM predictions AS p
+    JOIN champions AS c ON c.model_id = p.model_id
+    JOIN games AS g ON g.game_id = p.game_id
+    JOIN leagues AS l ON l.league = g.league AND l.trading_enabled
+    JOIN events AS e ON e.game_id = g.game_id
+    JOIN markets AS m ON m.event_id = e.event_id
+    WHERE p.known_at > :since
+      AND p.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND p.known_at BETWEEN g.kickoff_at - make_interval(secs => :earliest_s)
+                         AND g.kickoff_at - make_interval(secs => :latest_s)
+      AND EXISTS (
+          SELECT
+          FROM market_snapshots AS q
+          WHERE q.market_id = m.market_id
+            AND q.observed_at BETWEEN p.known_at - make_interval(secs => :fresh_s) AND p.known_at
+            AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
+            AND q.known_at <= p.known_at
+      )
+      AND NOT EXISTS (
+          SELECT
+          FROM decisions AS d
+          JOIN predictions AS used ON used.prediction_id = d.prediction_id
+          WHERE d.market_id = m.market_id
+            AND d.decided_at >= p.known_at
+            AND (used.event_ts, used.known_at) >= (p.event_ts, p.known_at)
+            AND d.purpose = 'entry'
+            AND d.execution_environment = :environment
+            AND d.backtest_run_id IS NULL
+      )
+)
+SELECT batch_at, array_agg(DISTINCT market_id ORDER BY market_id) AS market_ids
+FROM (
+    SELECT batch_at, market_id FROM new_quotes
+    UNION ALL
+    SELECT batch_at, market_id FROM new_predictions
+) AS waiting
+GROUP BY batch_at
+ORDER BY batch_at
+LIMIT :maximum;
+
+-- name: fee_schedules()
+SELECT
+    fee_schedule_id, fee_type, taker_rate, maker_rate, multiplier, rounding_increment,
+    platform_id, series_id, event_id, effective_from, known_at, source
+FROM fee_schedules;
+
+-- name: market_facts(market_ids, environment, now)
+-- The markets of a tick, those we are exposed in, and their sisters in the same events: facts and
+-- the newest quote, as known at the decision time.
+WITH concerned AS (
+    SELECT unnest(CAST(:market_ids AS BIGINT[])) AS market_id
+    UNION
+    SELECT market_id
+    FROM positions
+    WHERE status = 'open'
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+    UNION
+    SELECT market_id
+    FROM orders
+    WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+),
+concerned_events AS (
+    SELECT DISTINCT m.event_id
+    FROM concerned AS c
+    JOIN markets AS m ON m.market_id = c.market_id
+)
+SELECT
+    m.market_id, m.ticker, m.platform_id, m.market_type, m.event_id, m.yes_team_id,
+    e.series_id, pl.status AS platform_status,
+    a.status, a.price_ranges,
+    g.game_id, g.game_key, g.league, l.trading_enabled, g.game_type, g.kickoff_at,
+    g.home_team_id, g.away_team_id,
+    -- The games row holds the latest word; before its result was known the game was not final.
+    CASE WHEN g.status = 'final' AND g.result_known_at > :now THEN 'scheduled' ELSE g.status END
+        AS game_status,
+    q.observed_at, q.known_at, q.source, q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size,
+    q.open_interest, q.volume_24h
+FROM concerned_events AS ce
+JOIN events AS e ON e.event_id = ce.event_id
+JOIN markets AS m ON m.event_id = e.event_id
+JOIN platforms AS pl ON pl.platform_id = m.platform_id
+LEFT JOIN games AS g ON g.game_id = e.game_id
+LEFT JOIN leagues AS l ON l.league = g.league
+LEFT JOIN LATERAL (
+    SELECT ma.status, ma.price_ranges
+    FROM market_attributes AS ma
+    WHERE ma.market_id = m.market_id
+      AND ma.known_at <= :now
+    ORDER BY ma.known_at DESC, ma.row_start_ts DESC
+    LIMIT 1
+) AS a ON true
+LEFT JOIN LATERAL (
+    SELECT
+        s.observed_at, s.known_at, s.source, s.yes_bid, s.yes_ask, s.yes_bid_size,
+        s.yes_ask_size, s.open_interest,
+        -- The venue's volume is cumulative: what was traded in 24 hours is a difference.
+        CASE WHEN s.volume IS NOT NULL THEN s.volume - COALESCE((
+            SELECT earlier.volume
+            FROM market_snapshots AS earlier
+            WHERE earlier.market_id = m.market_id
+              AND earlier.observed_at BETWEEN s.observed_at - INTERVAL '48 hours'
+                                          AND s.observed_at - INTERVAL '24 hours'
+              AND earlier.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '9 days'
+              AND earlier.observed_at <= :now
+            ORDER BY earlier.observed_at DESC
+            LIMIT 1
+        ), 0) END AS volume_24h
+    FROM market_snapshots AS s
+    WHERE s.market_id = m.market_id
+      AND s.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '7 days'
+      AND s.observed_at <= :now
+      AND s.known_at <= :now
+    ORDER BY s.observed_at DESC
+    LIMIT 1
+) AS q ON true
+ORDER BY m.market_id;
+
+-- name: champion_predictions(game_ids, now)
+-- What the champions had said by the decision time about the games of the given markets.
+SELECT
+    p.prediction_id, p.game_id, p.model_id, p.training_run_id, p.p_home, p.p_low, p.p_high,
+    p.trained_until, p.event_ts, p.known_at
+FROM predictions AS p
+JOIN probability_models AS c ON c.model_id = p.model_id AND c.status IN ('testing', 'active')
+WHERE p.game_id = ANY (CAST(:game_ids AS BIGINT[]))
+  AND p.known_at <= :now
+ORDER BY p.prediction_id;
+
+-- name: open_positions(environment)
+SELECT
+    position_id, position_key, platform_id, market_id, side, quantity, entry_price,
+    -- Fees of what has been sold are no longer at risk.
+    round(fees * quantity / original_quantity, 6) AS fees,
+    strategy_id, model_id, method_id
+FROM positions
+WHERE status = 'open'
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY position_id;
+
+-- name: working_orders(environment)
+SELECT
+    client_order_id, platform_id, market_id, side, action, purpose, status, limit_price,
+    quantity - filled_quantity AS remaining, strategy_id, model_id, method_id
+FROM orders
+WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY order_id;
+
+-- name: entries_made(game_ids, environment, now)
+-- Entries (orders with a fill, or still open): of the given games ever, of all games in the last day.
+WITH concerned AS (
+    SELECT o.order_id
+    FROM orders AS o
+    JOIN markets AS m ON m.market_id = o.market_id
+    JOIN events AS e ON e.event_id = m.event_id
+    WHERE e.game_id = ANY (CAST(:game_ids AS BIGINT[]))
+    UNION
+    SELECT o.order_id
+    FROM orders AS o
+    WHERE o.execution_environment = :environment
+      AND o.event_ts > CAST(:now AS TIMESTAMPTZ) - INTERVAL '25 hours'
+)
+SELECT d.decided_at, o.platform_id, o.strategy_id, e.game_id
+FROM concerned AS c
+JOIN orders AS o ON o.order_id = c.order_id
+JOIN decisions AS d ON d.decision_id = o.decision_id
+JOIN markets AS m ON m.market_id = o.market_id
+JOIN events AS e ON e.event_id = m.event_id
+WHERE o.execution_environment = :environment
+  AND o.backtest_run_id IS NULL
+  AND o.purpose = 'entry'
+  AND (o.filled_quantity > 0 OR o.status IN ('intent', 'sent', 'resting', 'unknown'))
+  AND e.game_id IS NOT NULL
+ORDER BY d.decided_at, o.order_id;
+
+-- name: exits_made(now, environment)
+SELECT t.platform_id, e.game_id, max(t.event_ts) AS exited_at
+FROM trades AS t
+JOIN markets AS m ON m.market_id = t.market_id
+JOIN events AS e ON e.event_id = m.event_id
+WHERE t.event_ts > CAST(:now AS TIMESTAMPTZ) - INTERVAL '1 day'
+  AND t.event_ts <= :now
+  AND t.action = 'sell'
+  AND t.execution_environment = :environment
+  AND t.backtest_run_id IS NULL
+  AND e.game_id IS NOT NULL
+GROUP BY t.platform_id, e.game_id;
+
+-- name: controls_in_force(environment)
+-- One row per kind: the latest control of each scope, breakers that are open.
+SELECT 'control' AS kind, c.scope AS scope, c.scope_key AS scope_key, c.state AS state,
+       NULL::JSONB AS details
+FROM (
+    SELECT DISTINCT ON (scope, scope_key) scope, scope_key, state
+    FROM trading_controls
+    WHERE execution_environment = :environment
+      AND backtest_run_id IS NULL
+    ORDER BY scope, scope_key, control_id DESC
+) AS c
+UNION ALL
+SELECT 'breaker', b.breaker_type, '', b.action, b.trigger_value
+FROM circuit_breaker_events AS b
+WHERE b.resolved_at IS NULL
+  AND b.execution_environment = :environment
+  AND b.backtest_run_id IS NULL;
+
+-- name: approvals_in_force(now, environment)
+SELECT d.market_id, d.side, d.strategy_id, d.model_id, a.expires_at
+FROM order_approvals AS a
+JOIN decisions AS d ON d.decision_id = a.decision_id
+WHERE a.approved_at <= :now
+  AND a.expires_at > :now
+  AND d.execution_environment = :environment
+  AND d.strategy_id IS NOT NULL
+  AND d.model_id IS NOT NULL;
+
+-- name: insert_decisions(rows)
+-- Rows whose key exists are left out, so a tick that runs again writes nothing.
+INSERT INTO decisions (
+    decision_key, tick_id, dagster_run_id, decided_at, execution_environment, backtest_run_id,
+    market_id, side, purpose, exit_condition, position_id, strategy_id, model_id, method_id,
+    prediction_id, event_ts, known_at, outcome, skip_reason, probability, price, fee, edge, stake,
+    quantity, quote_observed_at, inputs
+)
+SELECT
+    r.decision_key, r.tick_id, r.dagster_run_id, r.decided_at, r.execution_environment,
+    r.backtest_run_id, r.market_id, r.side, r.purpose, r.exit_condition, r.position_id,
+    r.strategy_id, r.model_id, r.method_id, r.prediction_id, r.event_ts, r.known_at, r.outcome,
+    r.skip_reason, r.probability, r.price, r.fee, r.edge, r.stake, r.quantity,
+    r.quote_observed_at, r.inputs
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    decision_key TEXT, tick_id TEXT, dagster_run_id TEXT, decided_at TIMESTAMPTZ,
+    execution_environment TEXT, backtest_run_id BIGINT, market_id BIGINT, side TEXT, purpose TEXT,
+    exit_condition TEXT, position_id BIGINT, strategy_id BIGINT, model_id BIGINT,
+    method_id BIGINT, prediction_id BIGINT, event_ts TIMESTAMPTZ, known_at TIMESTAMPTZ,
+    outcome TEXT, skip_reason TEXT, probability NUMERIC, price NUMERIC, fee NUMERIC, edge NUMERIC,
+    stake NUMERIC, quantity NUMERIC, quote_observed_at TIMESTAMPTZ, inputs JSONB
+)
+ON CONFLICT (decision_key) DO NOTHING
+RETURNING decision_key, decision_id;
+
+-- name: close_changed_edges(rows, environment)!
+-- Ends the current valuations that the given ones replace; equal ones stay.
+UPDATE edges AS e
+SET row_end_ts = greatest(r.row_start_ts, e.row_start_ts + INTERVAL '1 microsecond'),
+    row_current_ind = false
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    edge_key TEXT, prediction_id BIGINT, true_win_probability NUMERIC,
+    market_implied_probability NUMERIC, market_price NUMERIC, fee NUMERIC,
+    confidence_level TEXT, confidence_metrics JSONB, recommended_action TEXT,
+    row_start_ts TIMESTAMPTZ
+)
+WHERE e.edge_key = r.edge_key
+  AND e.execution_environment = :environment
+  AND e.backtest_run_id IS NULL
+  AND e.row_current_ind
+  AND (e.prediction_id, e.true_win_probability, e.market_implied_probability, e.market_price,
+       e.fee, e.confidence_level, e.confidence_metrics, e.recommended_action)
+      IS DISTINCT FROM
+      (r.prediction_id, r.true_win_probability, round(r.market_implied_probability, 4),
+       r.market_price, r.fee, r.confidence_level, r.confidence_metrics, r.recommended_action);
+
+-- name: insert_edges(environment, calculation_run_id, rows)!
+-- New valuations of the keys that have no current one (any more).
+INSERT INTO edges (
+    execution_environment, backtest_run_id, edge_key, market_id, side, strategy_id, model_id,
+    method_id, prediction_id, calculation_run_id, true_win_probability,
+    market_implied_probability, market_price, fee, expected_value, confidence_level,
+    confidence_metrics, recommended_action, event_ts, known_at, row_start_ts
+)
+SELECT
+    :environment, NULL, r.edge_key, r.market_id, r.side, r.strategy_id, r.model_id, r.method_id,
+    r.prediction_id, :calculation_run_id, r.true_win_probability, r.market_implied_probability,
+    r.market_price, r.fee, r.expected_value, r.confidence_level, r.confidence_metrics,
+    r.recommended_action, r.event_ts, r.known_at,
+    -- The predecessor may have ended a microsecond later, when two ticks share an instant.
+    greatest(r.row_start_ts, (
+        SELECT max(ended.row_end_ts)
+        FROM edges AS ended
+        WHERE ended.edge_key = r.edge_key
+          AND ended.execution_environment = :environment
+          AND ended.backtest_run_id IS NULL
+    ))
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    edge_key TEXT, market_id BIGINT, side TEXT, strategy_id BIGINT, model_id BIGINT,
+    method_id BIGINT, prediction_id BIGINT, true_win_probability NUMERIC,
+    market_implied_probability NUMERIC, market_price NUMERIC, fee NUMERIC, expected_value NUMERIC,
+    confidence_level TEXT, confidence_metrics JSONB, recommended_action TEXT,
+    event_ts TIMESTAMPTZ, known_at TIMESTAMPTZ, row_start_ts TIMESTAMPTZ
+)
+WHERE NOT EXISTS (
+    SELECT
+    FROM edges AS e
+    WHERE e.edge_key = r.edge_key
+      AND e.execution_environment = :environment
+      AND e.backtest_run_id IS NULL
+      AND e.row_current_ind
+);
+
+-- name: insert_order_intents(rows)!
+INSERT INTO orders (
+    client_order_id, execution_environment, backtest_run_id, platform_id, market_id, decision_id,
+    strategy_id, model_id, method_id, event_ts, known_at, purpose, action, side, limit_price,
+    quantity, time_in_force, reduce_only, post_only, attempt_number
+)
+SELECT
+    r.client_order_id, d.execution_environment, d.backtest_run_id, r.platform_id, d.market_id,
+    d.decision_id, d.strategy_id, d.model_id, d.method_id, d.decided_at, d.decided_at, d.purpose,
+    r.action, d.side, r.limit_price, r.quantity, r.time_in_force, r.reduce_only, r.post_only,
+    r.attempt_number
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    number INTEGER, decision_key TEXT, client_order_id TEXT, platform_id TEXT, action TEXT,
+    limit_price NUMERIC, quantity NUMERIC, time_in_force TEXT, reduce_only BOOLEAN,
+    post_only BOOLEAN, attempt_number INTEGER
+)
+JOIN decisions AS d ON d.decision_key = r.decision_key
+ORDER BY r.number
+ON CONFLICT (client_order_id) DO NOTHING;
+
+-- name: trading_platforms()
+SELECT platform_id
+FROM platforms
+WHERE platform_type IN ('trading', 'hybrid')
+ORDER BY platform_id;
+
+-- name: try_writer_locks(names)$
+SELECT bool_and(pg_try_advisory_lock(hashtextextended(name, 0)))
+FROM unnest(CAST(:names AS TEXT[])) AS name;
+
+-- name: wait_for_writer_locks(names)
+-- In the order of the names, which is the same for every writer, so that two cannot deadlock.
+SELECT pg_advisory_lock(hashtextextended(ordered.name, 0))
+FROM (
+    SELECT name
+    FROM unnest(CAST(:names AS TEXT[])) AS name
+    ORDER BY name
+) AS ordered;
+
+-- name: release_writer_locks()
+-- The connection of a tick holds no other advisory lock.
+SELECT pg_advisory_unlock_all();
+
+-- name: writer_lock_holder(names)^
+SELECT held.pid, activity.application_name, activity.backend_start
+FROM unnest(CAST(:names AS TEXT[])) AS name
+JOIN pg_locks AS held
+    ON held.locktype = 'advisory'
+   AND held.objsubid = 1
+   AND held.granted
+   AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND ((CAST(held.classid AS BIGINT) << 32) | CAST(held.objid AS BIGINT))
+       = hashtextextended(name, 0)
+JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+WHERE held.pid <> pg_backend_pid()
+LIMIT 1;
