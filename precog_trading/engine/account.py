@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from precog_core.errors import PrecogError
 from precog_core.prices import ZERO, Action, Side, best_bid_ask
-from precog_trading.engine.candidate import Candidate
+from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import MarketFacts, Quote
 from precog_trading.rules.assumptions import assumed_fee_schedule
 from precog_trading.rules.controls import trading_day
@@ -45,7 +45,8 @@ class GameExposure:
     day: str | None
     league: str | None
     gains: Gains
-    holdings: set[HoldingKey] = field(default_factory=set)
+    holdings: dict[HoldingKey, Decimal] = field(default_factory=dict)
+    """cost of each in dollars, fees included"""
 
     @property
     def worst(self) -> Decimal:
@@ -55,7 +56,7 @@ class GameExposure:
     def add(self, holding: HoldingKey, quantity: Decimal, cost: Decimal, void: Decimal) -> None:
         values = outcome_values(self.winners, holding[0], void)
         self.gains = with_order(self.gains, values, quantity, cost)
-        self.holdings.add(holding)
+        self.holdings[holding] = self.holdings.get(holding, ZERO) + cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,7 @@ class Account:
 
     def entries_in_game(self, candidate: Candidate) -> int:
         """Entries the candidate's strategy has made in its game, this tick's included."""
-        game_id = candidate.market.game_id
-        assert game_id is not None  # noqa: S101
+        game_id = known(candidate.market.game_id)
         return self._entries[candidate.method.strategy.strategy_id, game_id]
 
     def last_exit(self, candidate: Candidate) -> datetime | None:
@@ -147,6 +147,17 @@ class Account:
         everywhere = sum(len(group.holdings) for group in self._groups.values())
         return everywhere, sum(len(group.holdings) for group in self._of_game(candidate.market))
 
+    def invested(self, candidate: Candidate) -> Decimal:
+        """Dollars already in the holding that the candidate's order would add to."""
+        market, method = candidate.market, candidate.method
+        holding = (
+            _outcome(market, candidate.side),
+            method.strategy.strategy_id,
+            method.model.model_id,
+            method.method_id,
+        )
+        return self.group_of(market).holdings.get(holding, ZERO)
+
     def group_of(self, market: MarketFacts) -> GameExposure:
         """The exposure the market belongs to, empty if nothing is held there."""
         key = _group_key(market)
@@ -171,19 +182,18 @@ class Account:
 
     def order_cost(self, candidate: Candidate) -> OrderCost:
         """What the candidate's order costs at its limit."""
-        assert candidate.limit is not None and candidate.schedule is not None  # noqa: S101
         precision = self._at.config.fees.account_precision
-        return OrderCost(candidate.schedule, candidate.limit, precision)
+        return OrderCost(known(candidate.schedule), known(candidate.limit), precision)
 
     def take(self, candidate: Candidate) -> None:
         """Commit the candidate's order: cash, exposure, entries and rates count it from now on."""
         market, method = candidate.market, candidate.method
-        assert candidate.quantity is not None and market.game_id is not None  # noqa: S101
-        cost = self.order_cost(candidate).of(candidate.quantity)
+        quantity = known(candidate.quantity)
+        cost = self.order_cost(candidate).of(quantity)
         arm = (method.strategy.strategy_id, method.model.model_id, method.method_id)
-        self._hold(market, candidate.side, arm, candidate.quantity, cost)
+        self._hold(market, candidate.side, arm, quantity, cost)
         self.cash -= cost
-        self._entries[method.strategy.strategy_id, market.game_id] += 1
+        self._entries[method.strategy.strategy_id, known(market.game_id)] += 1
         self.entries_this_hour += 1
         self.entries_today += 1
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from precog_core.prices import Grid, Side, best_bid_ask, decimal_text
 from precog_trading.config import AssumeSettings
 from precog_trading.engine.state import MarketFacts, Method, Prediction, Quote
 from precog_trading.rules.edge import Band, Edge
 from precog_trading.rules.fees import FeeSchedule
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -54,8 +56,7 @@ class Candidate:
     @property
     def mid(self) -> Decimal:
         """(bid + ask)/2 of a two-sided quote."""
-        assert self.bid is not None and self.ask is not None  # noqa: S101
-        return (self.bid + self.ask) / 2
+        return (known(self.bid) + known(self.ask)) / 2
 
     def read_book(self, quote: Quote, assume: AssumeSettings) -> None:
         """Take prices, sizes and activity of ``quote`` as this side sees them.
@@ -84,16 +85,24 @@ class Candidate:
             self.notes["assumed.open_interest"] = True
 
 
+def known(value: T | None) -> T:
+    """A value that an earlier row of the gate has made sure of."""
+    if value is None:
+        raise AssertionError("a row of the gate reads what no row before it has established")
+    return value
+
+
 def canonical(notes: Mapping[str, Any]) -> dict[str, Any]:
     """Notes as ``decisions.inputs``: text, except booleans and None."""
-    return {key: _text(value) for key, value in notes.items()}
-
-
-def _text(value: Any) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, Decimal):
-        return decimal_text(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+    written: dict[str, Any] = {}
+    for key, value in notes.items():
+        kind = type(value)
+        if kind is str or kind is bool or value is None:
+            written[key] = value
+        elif kind is Decimal:
+            written[key] = decimal_text(value)
+        elif kind is datetime:
+            written[key] = value.isoformat()
+        else:
+            written[key] = str(value)
+    return written

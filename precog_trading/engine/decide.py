@@ -12,7 +12,7 @@ from precog_core.errors import PrecogError
 from precog_core.prices import Action, Side
 from precog_trading.config import TradingConfig
 from precog_trading.engine.account import Account
-from precog_trading.engine.candidate import Candidate, canonical
+from precog_trading.engine.candidate import Candidate, canonical, known
 from precog_trading.engine.state import (
     Decision,
     EdgeRow,
@@ -67,8 +67,9 @@ def decide(
         reasons[index] = _judge_alone(candidate, at)
     passed = [index for index, reason in reasons.items() if reason is None]
     passed.sort(key=lambda index: _rank(candidates[index]))
+    if passed:
+        account = Account(at, {**state.last_quotes, **{q.market_id: q for q in quotes}})
     legs: set[tuple[Any, ...]] = set()
-    account = Account(at, {**state.last_quotes, **{q.market_id: q for q in quotes}})
     for index in passed:
         candidate = candidates[index]
         leg = _leg(candidate)
@@ -148,8 +149,7 @@ def _version_names(method: Method) -> tuple[str, str, str]:
 
 def _rank(candidate: Candidate) -> tuple[Any, ...]:
     """Highest edge first, then the larger size at the ask, then by name."""
-    assert candidate.edge is not None and candidate.ask_size is not None  # noqa: S101
-    return -candidate.edge.value, -candidate.ask_size, _name(candidate)
+    return -known(candidate.edge).value, -known(candidate.ask_size), _name(candidate)
 
 
 def _leg(candidate: Candidate) -> tuple[Any, ...]:
@@ -273,7 +273,6 @@ def _edge_row(candidate: Candidate, market_name: str) -> EdgeRow | None:
 
 def _order(candidate: Candidate, tick: Tick, key: str, market_name: str) -> OrderIntent:
     strategy, model, _ = _version_names(candidate.method)
-    assert candidate.limit is not None and candidate.quantity is not None  # noqa: S101
     return OrderIntent(
         client_order_id=client_order_id(
             environment=tick.environment,
@@ -289,6 +288,6 @@ def _order(candidate: Candidate, tick: Tick, key: str, market_name: str) -> Orde
         side=candidate.side,
         action=Action.BUY,
         purpose=Purpose.ENTRY,
-        limit_price=candidate.limit,
-        quantity=candidate.quantity,
+        limit_price=known(candidate.limit),
+        quantity=known(candidate.quantity),
     )

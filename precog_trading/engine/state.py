@@ -111,7 +111,8 @@ class MarketFacts:
     """``leagues.trading_enabled``"""
     game_type: str | None = None
     game_status: str | None = None
-    """of ``game_states`` where it exists, else ``games``"""
+    """of ``game_states`` where it exists, else ``games``, **as known at the decision time**: a
+    result that was not known yet leaves the game scheduled"""
     game_state_at: datetime | None = None
     """when ``game_status`` was observed; read only for in-play strategies"""
     kickoff_at: datetime | None = None
@@ -349,9 +350,9 @@ class Decision:
     """One row of ``decisions``, with its edge and, when taken, its order.
 
     ``probability`` is p̂ (shrunk, of the bought side), ``price`` the ask, ``fee`` the taker fee
-    per contract at the ask, ``edge`` = probability - price - fee, ``stake`` the dollars at risk
-    with the whole quantity filled at the limit, fees included. ``inputs`` holds, as strings and
-    booleans, every value the gate looked at, in the order it looked.
+    per contract at the ask, ``edge`` = probability - price - fee, ``stake`` what the quantity costs
+    at the ask, fees included, in dollars (``inputs.cost_at_limit``: at the limit). ``inputs``
+    holds, as strings and booleans, every value the gate looked at, in the order it looked.
     """
 
     decision_key: str

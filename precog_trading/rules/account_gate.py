@@ -4,13 +4,12 @@ Caps shrink the size one after the other, in the printed order; a cap that leave
 ``caps.min_usd`` is the reason not to trade (trading-rules §4, §5, §6).
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 from precog_core.prices import ZERO
 from precog_trading.engine.account import Account
-from precog_trading.engine.candidate import Candidate
+from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import Environment
 from precog_trading.rules.entry_gate import Situation
 from precog_trading.rules.exposure import most_contracts, outcome_values, with_order, worst_loss
@@ -46,15 +45,14 @@ def relation(candidate: Candidate, at: Situation, account: Account) -> str | Non
 def size(candidate: Candidate, at: Situation, account: Account) -> str | None:
     """Row 13: entry rates, then Kelly's size at the quoted cost."""
     caps, sizing, notes = at.config.caps, at.config.sizing, candidate.notes
-    edge, method, market = candidate.edge, candidate.method, candidate.market
-    assert edge is not None and market.kickoff_at is not None  # noqa: S101
+    edge, method, market = known(candidate.edge), candidate.method, candidate.market
     notes["entries_this_hour"] = account.entries_this_hour
     if account.entries_this_hour >= caps.entries_h:
         return "rate_hour"
     notes["entries_today"] = account.entries_today
     if account.entries_today >= caps.entries_d:
         return "rate_day"
-    to_start = market.kickoff_at - at.now
+    to_start = known(market.kickoff_at) - at.now
     factors = reductions(
         SizingFacts(
             volatility_ratio=candidate.quote.mid_volatility_ratio,
@@ -119,11 +117,14 @@ def cash(candidate: Candidate, at: Situation, account: Account) -> str | None:
 
 def final_check(candidate: Candidate, at: Situation, account: Account) -> str | None:
     """Row 11 for the final quantity, then row 15's second quote; fixes stake and limit."""
-    assert candidate.quantity is not None  # noqa: S101
-    reason = recheck(candidate, at, candidate.quantity) or requote(candidate, at)
+    quantity = known(candidate.quantity)
+    reason = recheck(candidate, at, quantity) or requote(candidate, at)
     if reason is None:
-        candidate.stake = account.order_cost(candidate).of(candidate.quantity)
-        candidate.notes.update(limit=candidate.limit, stake=candidate.stake)
+        precision = at.config.fees.account_precision
+        quoted = OrderCost(known(candidate.schedule), known(candidate.edge).ask, precision)
+        candidate.stake = quoted.of(quantity)
+        candidate.notes["limit"] = candidate.limit
+        candidate.notes["cost_at_limit"] = account.order_cost(candidate).of(quantity)
     return reason
 
 
@@ -167,6 +168,7 @@ def _position_cap(candidate: Candidate, at: Situation, account: Account) -> str 
     )
     if method.position_usd is not None:
         room = min(room, method.position_usd)
+    room -= account.invested(candidate)
     candidate.notes["room.position"] = room
     _shrink(candidate, at, account.order_cost(candidate), room)
     if _below_minimum(candidate, at):
@@ -193,11 +195,9 @@ def _rooms(candidate: Candidate, at: Situation, account: Account) -> list[tuple[
 
 def _shrink_to_room(candidate: Candidate, at: Situation, account: Account, room: Decimal) -> None:
     """Shrink to the most contracts that keep the game's worst loss within ``room`` dollars."""
-    market, quantity = candidate.market, candidate.quantity
-    assert quantity is not None  # noqa: S101
+    market, quantity = candidate.market, known(candidate.quantity)
     group = account.group_of(market)
-    outcome = market.outcome_team(candidate.side)
-    assert outcome is not None  # noqa: S101
+    outcome = known(market.outcome_team(candidate.side))
     values = outcome_values(group.winners, outcome, candidate.mid)
     cost = account.order_cost(candidate)
 
@@ -211,14 +211,17 @@ def _shrink_to_room(candidate: Candidate, at: Situation, account: Account, room:
 
 def _shrink(candidate: Candidate, at: Situation, cost: OrderCost, dollars: Decimal) -> None:
     """Shrink to the most contracts whose order costs at most ``dollars``."""
-    assert candidate.quantity is not None  # noqa: S101
     bound = dollars / cost.least_per_contract
-    fits: Callable[[Decimal], bool] = lambda contracts: cost.of(contracts) <= dollars  # noqa: E731
-    candidate.quantity = largest_fitting(candidate.quantity, bound, at.config.sizing.qty_step, fits)
+
+    def fits(contracts: Decimal) -> bool:
+        return cost.of(contracts) <= dollars
+
+    step = at.config.sizing.qty_step
+    candidate.quantity = largest_fitting(known(candidate.quantity), bound, step, fits)
 
 
 def _below_minimum(candidate: Candidate, at: Situation) -> bool:
     """Whether what is left of the order is nothing, or not worth ``caps.min_usd`` dollars."""
-    assert candidate.quantity is not None and candidate.edge is not None  # noqa: S101
-    worth = candidate.quantity * candidate.edge.cost
-    return candidate.quantity <= ZERO or worth < at.config.caps.min_usd
+    quantity = known(candidate.quantity)
+    worth = quantity * known(candidate.edge).cost
+    return quantity <= ZERO or worth < at.config.caps.min_usd

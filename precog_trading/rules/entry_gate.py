@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from precog_trading.config import TradingConfig
-from precog_trading.engine.candidate import Candidate
+from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import Environment, Tick, TradingState
 from precog_trading.rules.controls import (
     RUNNING,
@@ -58,6 +58,12 @@ class Situation:
             (market.platform_id, market.game_id, market.yes_team_id)
             for market in self.state.markets.values()
         )
+
+    @cached_property
+    def window(self) -> tuple[timedelta, timedelta]:
+        """(earliest, latest) an entry may be made before the start."""
+        limits = self.config.gate.outside_window
+        return _hours(limits.from_h), _hours(limits.until_h)
 
     @cached_property
     def approved(self) -> frozenset[tuple[int, str, int, int]]:
@@ -160,9 +166,8 @@ def window(candidate: Candidate, at: Situation) -> str | None:
     if market.kickoff_at is None:
         return "outside_window"
     to_start = market.kickoff_at - at.now
-    limits = at.config.gate.outside_window
-    earliest = min(rules.earliest, _hours(limits.from_h))
-    latest = max(rules.latest, _hours(limits.until_h))
+    earliest, latest = at.window
+    earliest, latest = min(rules.earliest, earliest), max(rules.latest, latest)
     if rules.in_play and market.game_status in _IN_PLAY:
         return None
     if to_start > earliest or to_start < latest:
@@ -237,14 +242,12 @@ def _model_leaks(candidate: Candidate) -> bool:
 
 
 def _prediction_is_stale(candidate: Candidate, at: Situation) -> bool:
-    assert candidate.prediction is not None  # noqa: S101
     oldest = timedelta(seconds=at.config.gate.prediction_stale)
-    return at.now - candidate.prediction.event_ts > oldest
+    return at.now - known(candidate.prediction).event_ts > oldest
 
 
 def _features_leak(candidate: Candidate, at: Situation) -> bool:
-    found = candidate.prediction
-    assert found is not None  # noqa: S101
+    found = known(candidate.prediction)
     return max(found.event_ts, found.features_known_at or found.event_ts) > at.now
 
 

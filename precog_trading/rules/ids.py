@@ -9,6 +9,7 @@ import hashlib
 import json
 
 ORDER_ID_DIGITS = 32
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def decision_key(
@@ -74,5 +75,4 @@ def edge_key(market: str, side: str, strategy: str, model: str, method: str | No
 
 
 def _sha256(*parts: str | int | None) -> str:
-    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()

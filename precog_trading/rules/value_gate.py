@@ -7,7 +7,7 @@ taken just before an order is sent.
 from decimal import Decimal
 
 from precog_core.prices import ONE, ZERO
-from precog_trading.engine.candidate import Candidate
+from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import Environment, model_probability
 from precog_trading.rules.assumptions import assumed_fee_schedule
 from precog_trading.rules.confidence import confidence_level, half_width
@@ -36,8 +36,8 @@ def book(candidate: Candidate, at: Situation) -> str | None:
 def liquidity(candidate: Candidate, at: Situation) -> str | None:
     """Row 10: a narrow spread, others trading, and a price away from 0 and 1."""
     gate, notes = at.config.gate, candidate.notes
-    assert candidate.bid is not None and candidate.ask is not None  # noqa: S101
-    notes["spread"] = spread = candidate.ask - candidate.bid
+    ask = known(candidate.ask)
+    notes["spread"] = spread = ask - known(candidate.bid)
     if spread > gate.spread_wide:
         return "spread_wide"
     notes["volume_24h"] = candidate.volume_24h
@@ -47,7 +47,7 @@ def liquidity(candidate: Candidate, at: Situation) -> str | None:
     if candidate.open_interest is None or candidate.open_interest < gate.oi_low:
         return "oi_low"
     low, high = gate.price_range.low, gate.price_range.high
-    return None if low <= candidate.ask <= high else "price_range"
+    return None if low <= ask <= high else "price_range"
 
 
 def value(candidate: Candidate, at: Situation) -> str | None:
@@ -70,8 +70,7 @@ def estimate(candidate: Candidate, at: Situation) -> bool:
     candidate.schedule = schedule
     if schedule is None:
         return False
-    found = candidate.prediction
-    assert found is not None and candidate.ask is not None  # noqa: S101
+    found, ask = known(candidate.prediction), known(candidate.ask)
     config, notes = at.config, candidate.notes
     league = candidate.market.league
     trust = config.edge.shrink_to_market
@@ -83,8 +82,8 @@ def estimate(candidate: Candidate, at: Situation) -> bool:
         probability=probability,
         shrunk=shrink(probability, mid, trust),
         mid=mid,
-        ask=candidate.ask,
-        fee=_fee(schedule, config.fees.probe_qty, candidate.ask, at),
+        ask=ask,
+        fee=_fee(schedule, config.fees.probe_qty, ask, at),
     )
     candidate.half_width = half_width(found.p_low, found.p_high)
     candidate.confidence = confidence_level(candidate.half_width, config.confidence.bounds)
@@ -139,13 +138,11 @@ def band_reason(candidate: Candidate, at: Situation) -> str | None:
 
 def order_limit(candidate: Candidate, at: Situation, contracts: Decimal) -> Decimal | None:
     """limit_s for ``contracts``: the most the order may pay and still have its band's edge."""
-    edge, schedule = candidate.edge, candidate.schedule
-    assert edge is not None and schedule is not None  # noqa: S101
-    assert candidate.threshold is not None  # noqa: S101
+    edge, schedule = known(candidate.edge), known(candidate.schedule)
     return limit_price(
         edge.shrunk,
         edge.ask,
-        candidate.threshold,
+        known(candidate.threshold),
         at.config.exec.entry_slippage,
         candidate.grid,
         lambda price: _fee(schedule, contracts, price, at),
@@ -154,8 +151,7 @@ def order_limit(candidate: Candidate, at: Situation, contracts: Decimal) -> Deci
 
 def recheck(candidate: Candidate, at: Situation, contracts: Decimal) -> str | None:
     """Row 11 again for the quantity that will be sent: rounding weighs more on few contracts."""
-    edge, schedule = candidate.edge, candidate.schedule
-    assert edge is not None and schedule is not None  # noqa: S101
+    edge, schedule = known(candidate.edge), known(candidate.schedule)
     exact = Edge(
         edge.probability, edge.shrunk, edge.mid, edge.ask, _fee(schedule, contracts, edge.ask, at)
     )
@@ -178,9 +174,8 @@ def is_valid_book(candidate: Candidate) -> bool:
     bid, ask = candidate.bid, candidate.ask
     if bid is None or ask is None or not ZERO < bid < ask < ONE:
         return False
-    yes_bid, yes_ask = candidate.quote.yes_bid, candidate.quote.yes_ask
-    assert yes_bid is not None and yes_ask is not None  # noqa: S101
-    return candidate.market.grid.contains(yes_bid) and candidate.market.grid.contains(yes_ask)
+    grid, quote = candidate.market.grid, candidate.quote
+    return grid.contains(known(quote.yes_bid)) and grid.contains(known(quote.yes_ask))
 
 
 def _schedule(candidate: Candidate, at: Situation) -> FeeSchedule | None:

@@ -7,6 +7,7 @@ worst moment.
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -34,11 +35,11 @@ class PreGame(Section):
             raise ValueError("expected latest_h below earliest_h")
         return self
 
-    @property
+    @cached_property
     def earliest(self) -> timedelta:
         return _hours(self.earliest_h)
 
-    @property
+    @cached_property
     def latest(self) -> timedelta:
         return _hours(self.latest_h)
 
