@@ -11,7 +11,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from precog_pipelines.tracking.runs import Tracking
+from precog_pipelines.tracking.runs import Tracking, without_hints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,19 +55,21 @@ def log_model(
     output: "pd.DataFrame",
     metadata: Mapping[str, Any],
     resumed: bool,
-) -> None:
+) -> str:
     """Log the files in ``folder`` as the run's model, with signature and input example.
 
-    ``resumed``: the run may already hold a model of an attempt that was killed; it is deleted.
+    Returns the id under which metrics are attached to the model; log them afterwards, because
+    MLflow copies every metric the run already has, one request each. ``resumed``: the run may
+    already hold a model of an attempt that was killed; it is deleted.
     """
     import mlflow
     from mlflow.models import infer_signature
 
-    with tracking.active():
+    with tracking.active(), without_hints():
         if resumed:
             _delete_models(tracking, run_id)
         with mlflow.start_run(run_id=run_id, nested=True, log_system_metrics=False):
-            mlflow.pyfunc.log_model(
+            logged = mlflow.pyfunc.log_model(
                 name=MODEL_NAME,
                 loader_module=loader_module,
                 data_path=str(folder),
@@ -76,6 +78,7 @@ def log_model(
                 pip_requirements=list(pip_requirements()),
                 metadata=dict(metadata),
             )
+    return str(logged.model_id)
 
 
 def load_model(tracking: Tracking, run_id: str) -> "PyFuncModel":
@@ -88,7 +91,8 @@ def load_model(tracking: Tracking, run_id: str) -> "PyFuncModel":
 
 def feature_names(model: "PyFuncModel") -> list[str]:
     """The inputs a loaded model asks for, in its own order."""
-    return list(model.metadata.get_input_schema().input_names())
+    schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]
+    return list(schema.input_names())
 
 
 def register(
@@ -132,7 +136,7 @@ def version_by_alias(tracking: Tracking, name: str, alias: str) -> Version | Non
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
-    return Version(name, int(found.version), found.run_id)
+    return Version(name, int(found.version), str(found.run_id))
 
 
 def set_alias(tracking: Tracking, version: Version, alias: str) -> bool:

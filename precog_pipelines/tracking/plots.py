@@ -19,15 +19,15 @@ _COLOURS = {"home_rate": "#9e9e9e", "elo": "#1f77b4", "market": "#2ca02c", "xgbo
 
 def reliability_plot(bins: Sequence[Bin], title: str) -> "Figure":
     """Observed against predicted frequency, Wilson 95 % bars, games per bin below."""
+    import numpy as np
+
     figure = _figure(6, 6)
     upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
-    filled = [b for b in bins if b.n]
-    x = [b.mean_p for b in filled]
-    y = [b.mean_y for b in filled]
-    below = [b.mean_y - b.wilson_low for b in filled]
-    above = [b.wilson_high - b.mean_y for b in filled]
+    x, y, low, high = np.array(
+        [(b.mean_p, b.mean_y, b.wilson_low, b.wilson_high) for b in bins if b.n], dtype=float
+    ).T
     upper.plot([0, 1], [0, 1], color="#9e9e9e", linewidth=1, linestyle="--")
-    upper.errorbar(x, y, yerr=[below, above], fmt="o", capsize=3, color="#d62728")
+    upper.errorbar(x, y, yerr=[y - low, high - y], fmt="o", capsize=3, color="#d62728")
     upper.set(ylabel="home teams that won", xlim=(0, 1), ylim=(0, 1), title=title)
     lower.bar(
         [(b.low + b.high) / 2 for b in bins], [b.n for b in bins], width=0.09, color="#bdbdbd"

@@ -6,7 +6,9 @@ up by that tag makes creating one idempotent, which MLflow itself does not offer
 
 import contextlib
 import logging
+import os
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +47,17 @@ class Tracking:
 
     def client(self) -> "mlflow.MlflowClient":
         """A client of this store, registry included."""
+        _quiet()
         import mlflow
 
-        _quiet()
         return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Point MLflow's process-wide functions at this store; put the old address back after."""
+        _quiet()
         import mlflow
 
-        _quiet()
         before, registry_before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
@@ -125,15 +127,19 @@ class Tracking:
         params: Mapping[str, Any] | None = None,
         metrics: Iterable[MetricRow] = (),
         tags: Mapping[str, Any] | None = None,
+        model_id: str | None = None,
     ) -> None:
         """Write everything in as few requests as MLflow's limits allow.
 
-        NaN is not logged. Writing the same parameter value again is harmless.
+        NaN is not logged. Writing the same parameter value again is harmless. With ``model_id`` the
+        metrics are also those of that logged model.
         """
         from mlflow.entities import Metric, Param, RunTag
 
         client, now = self.client(), int(time.time() * 1000)
-        rows = [Metric(k, float(v), now, step) for k, v, step in metrics if v == v]
+        rows = [
+            Metric(k, float(v), now, step, model_id=model_id) for k, v, step in metrics if v == v
+        ]
         pairs = [Param(k, _short(v)) for k, v in (params or {}).items()]
         labels = [RunTag(k, str(v)) for k, v in (tags or {}).items()]
         while rows or pairs or labels:
@@ -153,15 +159,10 @@ class Tracking:
         """Record which data the run read."""
         from mlflow.entities import DatasetInput, InputTag
 
-        self.client().log_inputs(
-            run_id,
-            [
-                DatasetInput(
-                    dataset._to_mlflow_entity(),
-                    tags=[InputTag("mlflow.data.context", context)],
-                )
-            ],
-        )
+        with without_hints():
+            entity = dataset._to_mlflow_entity()
+        tag = InputTag("mlflow.data.context", context)
+        self.client().log_inputs(run_id, [DatasetInput(entity, tags=[tag])])
 
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run; ``status`` is FINISHED or FAILED."""
@@ -188,7 +189,18 @@ def _short(value: Any) -> str:
     return str(value)[:6_000]
 
 
+@contextlib.contextmanager
+def without_hints() -> Iterator[None]:
+    """Silence MLflow's advice on integer columns and dataset sources, which we follow or accept."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"mlflow\.(data|types)\.")
+        yield
+
+
 def _quiet() -> None:
+    # Read when MLflow is imported: no usage reports, no bars in logs.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # Migration and validation notices of every start say nothing a user can act on.
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
         logging.getLogger(name).setLevel(logging.WARNING)

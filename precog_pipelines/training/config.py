@@ -1,6 +1,6 @@
 """The typed form of ``config/models.yaml``: fitting, walk-forward, promotion, sanity bands."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,8 +19,9 @@ class _Section(BaseModel):
 
 
 class XGBoostConfig(_Section):
-    """Hyper-parameters of the gradient-boosted trees (models.md, section 2)."""
+    """Hyper-parameters of the gradient-boosted trees; changing one needs a new ``version``."""
 
+    version: str = Field(default="v1.0", pattern=r"^v[0-9]+\.[0-9]+$")
     max_depth: Positive = 3
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     max_rounds: Positive = 2000
@@ -32,6 +33,10 @@ class XGBoostConfig(_Section):
     monotone_increasing: tuple[str, ...] = ("elo_diff",)
     seed: int = 42
 
+    def definition(self) -> dict[str, Any]:
+        """What the model version stores: all hyper-parameters, without the version itself."""
+        return self.model_dump(mode="json", exclude={"version"})
+
 
 class WalkForwardConfig(_Section):
     """Which games each season's model may learn from."""
@@ -41,6 +46,10 @@ class WalkForwardConfig(_Section):
     early_stopping_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     min_calibration_seasons: Positive = 3
     threads: Positive = 2
+
+    def definition(self) -> dict[str, Any]:
+        """The rules that decide which games a fit sees; the number of threads decides nothing."""
+        return self.model_dump(mode="json", exclude={"threads"})
 
 
 class ChampionConfig(_Section):

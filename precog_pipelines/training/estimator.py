@@ -64,9 +64,9 @@ class Trees:
 
     def gain_shares(self) -> dict[str, float]:
         """Each feature's share of the total gain of all splits, largest first; sums to 1."""
-        gains = self.booster().get_score(importance_type="total_gain")
-        total = sum(float(gain) for gain in gains.values()) or 1.0
-        shares = {name: float(gains.get(name, 0.0)) / total for name in self.feature_names}
+        gains: dict[str, Any] = self.booster().get_score(importance_type="total_gain")
+        total = sum(gains.values()) or 1.0
+        shares = {name: float(gains.get(name, 0.0) / total) for name in self.feature_names}
         return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 

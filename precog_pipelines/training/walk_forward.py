@@ -44,7 +44,7 @@ class CalibratedTrees:
 class Fold:
     """One season's model, how it was made, and its predictions of that season.
 
-    ``predictions`` has PREDICTION_COLUMNS, sorted by game_id; empty for a season still to come.
+    ``predictions`` has PREDICTION_COLUMNS, sorted by game_key; empty for a season still to come.
     ``gain_shares`` sums to 1. ``train_brier`` is measured on the training rows themselves.
     """
 
@@ -169,7 +169,7 @@ def _fit_fold(
     names = list(feature_names)
     # By date; the key breaks ties so that equal kickoffs cannot reorder between runs.
     train = _training_rows(frame, plan.season, plan.cutoff).sort_values(
-        ["kickoff_at", "game_id"], kind="stable"
+        ["decision_at", "game_key"], kind="stable"
     )
     trees = fit_trees(
         train[names],
@@ -177,7 +177,7 @@ def _fit_fold(
         config.xgboost,
         config.walk_forward.early_stopping_share,
     )
-    test = frame[frame["season"] == plan.season].sort_values("game_id", kind="stable")
+    test = frame[frame["season"] == plan.season].sort_values("game_key", kind="stable")
     predicted = test[[c for c in PREDICTION_COLUMNS if c in test.columns]].reset_index(drop=True)
     predicted["p_raw"] = trees.predict(test[names])
     return _RawFold(
