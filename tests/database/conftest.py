@@ -276,10 +276,16 @@ def _shared(server: "Server") -> Iterator[Database]:
 
 
 @pytest.fixture
-def world(_shared: Database) -> Iterator[World]:
-    """Everything is rolled back after the test; nothing is visible to another connection."""
+def undone(_shared: Database) -> Iterator[psycopg.Connection]:
+    """A migrated database in a transaction that is rolled back after the test."""
     with _shared.connect() as connection, connection.transaction(force_rollback=True):
-        yield World(Undone(connection))
+        yield connection
+
+
+@pytest.fixture
+def world(undone: psycopg.Connection) -> World:
+    """Everything is rolled back after the test; nothing is visible to another connection."""
+    return World(Undone(undone))
 
 
 @pytest.fixture
