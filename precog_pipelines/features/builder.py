@@ -98,6 +98,7 @@ def build_features(
     played = _results_by_team_season(games)
     rated = _ratings_by_team(ratings)
     aligned_since = config.division_alignment_since.get(league)
+    bases = {feature.basis for feature in features}
     for game in games:
         same_division = _same_division(game, aligned_since)
         advantage = 0.0 if game.neutral else parameters.home_advantage(game.season)
@@ -121,13 +122,14 @@ def build_features(
                 home=_team_state(game.home_team_id, game.season, at, played, rated, parameters),
                 away=_team_state(game.away_team_id, game.season, at, played, rated, parameters),
             )
+            known_at = {basis: basis.known_at(situation) for basis in bases}
             for position, feature in enumerate(features):
                 yield FeatureValue(
                     position,
                     game.game_id,
                     game.season,
                     at,
-                    feature.basis.known_at(situation),
+                    known_at[feature.basis],
                     feature.compute(situation),
                     game.source_snapshot_id,
                 )

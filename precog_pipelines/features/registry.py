@@ -56,7 +56,7 @@ class Feature:
 
 
 def _latest(scheduled: datetime, *others: datetime | None) -> datetime:
-    return max([scheduled, *(other for other in others if other is not None)])
+    return max(scheduled, *(other or scheduled for other in others))
 
 
 SCHEDULE = Basis("schedule ingest", lambda s: s.scheduled_known_at)

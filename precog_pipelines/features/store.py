@@ -88,6 +88,12 @@ def find_definitions(conn: psycopg.Connection, features: Sequence[Feature]) -> l
     return [stored[feature.key][0] for feature in features]
 
 
+def stored_feature_ids(conn: psycopg.Connection, features: Sequence[Feature]) -> list[int]:
+    """The ``feature_id`` of those features that were stored at least once, in order."""
+    stored = _definitions(conn, [feature.name for feature in features])
+    return [stored[feature.key][0] for feature in features if feature.key in stored]
+
+
 def compute_features(
     conn: psycopg.Connection,
     league: str,

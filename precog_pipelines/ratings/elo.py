@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class MarginForm(StrEnum):
@@ -45,8 +45,8 @@ class EloParameters:
     reversion: float
     margin: MarginForm
     mean: float = 1505.0
-    initial: Mapping[Hashable, float] = field(default_factory=dict)
-    season_starts: Mapping[tuple[Hashable, int], float] = field(default_factory=dict)
+    initial: Mapping[Any, float] = field(default_factory=dict)
+    season_starts: Mapping[tuple[Any, int], float] = field(default_factory=dict)
 
     def home_advantage(self, season: int) -> float:
         """Rating points of home advantage in ``season``. Raises ValueError before the first era."""

@@ -188,6 +188,25 @@ def write_ratings(
     return Written(model_id, len(rows), inserted=inserted, revised=len(new) - inserted)
 
 
+class SeasonSummary(NamedTuple):
+    """One stored season: its rows, the Brier score of Elo on its decided games, what it spans."""
+
+    season: int
+    rows: int
+    brier: float | None
+    first: datetime
+    last: datetime
+    last_known_at: datetime
+
+
+def season_summaries(
+    conn: psycopg.Connection, model_id: int, seasons: Sequence[int]
+) -> list[SeasonSummary]:
+    """Those of ``seasons`` that have ratings, ascending."""
+    rows = load_queries("ratings").season_summaries(conn, model_id=model_id, seasons=list(seasons))
+    return [SeasonSummary(*row) for row in rows]
+
+
 def require_seasons(
     conn: psycopg.Connection, league: str, last: int, source_seasons: Collection[int]
 ) -> None:

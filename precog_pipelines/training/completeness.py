@@ -4,7 +4,7 @@ A missing week would bias form, ratings and the label's base rate silently, so h
 unless somebody has written them down, with the reason, in ``config/datasets.yaml``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -12,20 +12,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from precog_core.config import load_section
+from precog_pipelines.sources.config import LeaguesConfig
 
 GameType = Literal["regular", "postseason"]
 # A season is still running while its last scheduled game is younger than this: the next round may
 # not be drawn yet.
 _RUNNING = timedelta(days=30)
-
-
-class ExpectedGames(BaseModel):
-    """How many games of one type a season has, from ``from_season`` on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    from_season: int
-    games: int = Field(ge=0)
 
 
 class AllowedHole(BaseModel):
@@ -41,17 +33,11 @@ class AllowedHole(BaseModel):
 
 
 class LeagueDataset(BaseModel):
-    """What datasets of one league expect. Without ``expected`` only whole seasons are missed."""
+    """What is known to be missing from the seasons of one league."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    expected: dict[GameType, tuple[ExpectedGames, ...]] = {}
     allow_missing: tuple[AllowedHole, ...] = ()
-
-    def expected_games(self, season: int, game_type: GameType) -> int | None:
-        """Games of ``game_type`` in ``season``, None when the configuration does not say."""
-        eras = [e for e in self.expected.get(game_type, ()) if e.from_season <= season]
-        return max(eras, key=lambda era: era.from_season).games if eras else None
 
 
 class DatasetsConfig(BaseModel):
@@ -62,7 +48,7 @@ class DatasetsConfig(BaseModel):
     leagues: dict[str, LeagueDataset] = {}
 
     def league(self, league: str) -> LeagueDataset:
-        """The expectations of ``league``; none when it is not listed."""
+        """What may be missing from ``league``; nothing when it is not listed."""
         return self.leagues.get(league, LeagueDataset())
 
 
@@ -85,43 +71,58 @@ def datasets_config() -> DatasetsConfig:
     return load_section("datasets", DatasetsConfig)
 
 
+def season_sizes(league: str) -> Callable[[int], Mapping[GameType, int]]:
+    """Games of a complete season by type, a function of the season.
+
+    Empty where ``config/leagues.yaml`` does not say.
+    """
+    known = load_section("leagues", LeaguesConfig).leagues.get(league)
+
+    def sizes(season: int) -> Mapping[GameType, int]:
+        size = known.complete_season(season) if known else None
+        return {} if size is None else {"regular": size.regular, "postseason": size.postseason}
+
+    return sizes
+
+
 def find_holes(
     finished: Mapping[tuple[int, GameType], int],
     *,
-    rules: LeagueDataset,
+    expected: Callable[[int], Mapping[GameType, int]],
+    allowed: Sequence[AllowedHole],
     sources: Sequence[str],
     last_day: date,
     today: date,
 ) -> list[Hole]:
     """Holes between the first and last season of ``finished`` (games by season and type).
 
-    ``sources`` are the origins of the games; ``last_day`` is the day of the latest stored game,
-    which tells whether the last season still runs and may be short. An allowed hole carries its
-    reason and covers at most its number of games; what is missing beyond is a hole of its own.
+    ``expected`` gives the games of a complete season; where it does not know, only a season without
+    any game is a hole. ``sources`` are the origins of the games; ``last_day`` is the day of the
+    latest stored game, which tells whether the last season still runs and may be short. An allowed
+    hole carries its reason and covers at most its number of games; what is missing beyond is a hole
+    of its own.
     """
     seasons = {season for season, _ in finished}
-    holes: list[Hole] = []
     running = max(seasons) if today - last_day < _RUNNING else None
+    holes: list[Hole] = []
     for season in range(min(seasons), max(seasons) + 1):
         if season == running:
             continue
-        for game_type in ("regular", "postseason"):
-            expected = rules.expected_games(season, game_type)
-            if expected is None:
-                if season in seasons or game_type != "regular":
-                    continue
-                expected = 1
-            missing = expected - finished.get((season, game_type), 0)
-            if missing <= 0:
-                continue
-            for allowed in rules.allow_missing:
-                if (allowed.season, allowed.game_type) != (season, game_type):
-                    continue
-                if allowed.source is not None and allowed.source not in sources:
-                    continue
-                covered = min(missing, allowed.games)
-                holes.append(Hole(season, game_type, covered, expected, allowed.reason))
-                missing -= covered
+        sizes = expected(season)
+        if not sizes and season not in seasons:
+            sizes = {"regular": 1}
+        for game_type, size in sizes.items():
+            missing = size - finished.get((season, game_type), 0)
+            for entry in allowed:
+                if missing > 0 and _applies(entry, season, game_type, sources):
+                    covered = min(missing, entry.games)
+                    holes.append(Hole(season, game_type, covered, size, entry.reason))
+                    missing -= covered
             if missing > 0:
-                holes.append(Hole(season, game_type, missing, expected))
+                holes.append(Hole(season, game_type, missing, size))
     return holes
+
+
+def _applies(entry: AllowedHole, season: int, game_type: GameType, sources: Sequence[str]) -> bool:
+    same_games = (entry.season, entry.game_type) == (season, game_type)
+    return same_games and (entry.source is None or entry.source in sources)

@@ -1,4 +1,4 @@
-"""The canonical file of a dataset: fixed order, explicit types, one set of options, no surrogate id.
+"""The canonical file of a dataset: fixed order, explicit types, fixed options, no surrogate ids.
 
 Equal content must give equal bytes in any home, because the SHA-256 of the file is the dataset's
 identity. Pandas metadata and clock times therefore stay out of it.

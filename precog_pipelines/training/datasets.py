@@ -26,7 +26,12 @@ from precog_pipelines.features.config import FeaturesConfig, features_config
 from precog_pipelines.features.matrix import feature_matrix
 from precog_pipelines.features.registry import Feature, registered
 from precog_pipelines.features.store import find_definitions
-from precog_pipelines.training.completeness import Hole, datasets_config, find_holes
+from precog_pipelines.training.completeness import (
+    Hole,
+    datasets_config,
+    find_holes,
+    season_sizes,
+)
 from precog_pipelines.training.dataset_files import (
     KEY_COLUMNS,
     LABEL,
@@ -173,7 +178,7 @@ def load_dataset(conn: psycopg.Connection, dataset_id: int) -> Dataset:
             f"dataset {name} {version}: {path} has SHA-256 {found}, recorded is {sha256}; the file "
             f"was changed or damaged: delete it and materialise training_datasets for {league}"
         )
-    frame = pq.readcanonical_table(path).to_pandas()
+    frame = pq.read_table(path).to_pandas()
     ids = dict(queries.game_ids(conn, league=league))
     frame.insert(0, "game_id", frame["game_key"].map(ids))
     if frame["game_id"].isna().any():
@@ -276,7 +281,8 @@ def _holes(
     last_day = max(key.split(":")[2] for key in scheduled["game_key"])
     holes = find_holes(
         Counter(zip(finished["season"], finished["game_type"], strict=True)),
-        rules=datasets_config().league(league),
+        expected=season_sizes(league),
+        allowed=datasets_config().league(league).allow_missing,
         sources=sorted(finished["source"].unique()),
         last_day=datetime.fromisoformat(last_day).date(),
         today=now.date(),

@@ -30,7 +30,7 @@ FROM source_snapshots
 WHERE source_snapshot_id = ANY (:snapshot_ids)
 ORDER BY source, dataset, season, sha256;
 
--- name: dataset_by_content^
+-- name: dataset_by_content(name, sha256)^
 SELECT dataset_id
 FROM training_datasets
 WHERE dataset_name = :name
@@ -50,7 +50,7 @@ FROM training_datasets AS d
 WHERE d.dataset_name = :name
 ORDER BY d.dataset_id;
 
--- name: insert_dataset<!
+-- name: insert_dataset(name, version, league, season_from, season_to, label, as_of, manifest, git_sha, row_count, feature_count, parquet_path, sha256, dagster_run_id)<!
 INSERT INTO training_datasets (
     dataset_name, dataset_version, league, season_from, season_to, label, as_of, manifest, git_sha,
     row_count, feature_count, parquet_path, sha256, dagster_run_id
@@ -61,7 +61,7 @@ VALUES (
 )
 RETURNING dataset_id;
 
--- name: select_dataset^
+-- name: select_dataset(dataset_id)^
 SELECT
     dataset_id,
     dataset_name,
@@ -73,7 +73,7 @@ SELECT
 FROM training_datasets
 WHERE dataset_id = :dataset_id;
 
--- name: latest_dataset^
+-- name: latest_dataset(league)^
 SELECT dataset_id
 FROM training_datasets
 WHERE league = :league

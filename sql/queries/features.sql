@@ -1,13 +1,13 @@
 -- Features: definitions, the facts they are built from, and the tall store.
 
--- name: insert_definition!
+-- name: insert_definition(name, version, entity_type, category, data_type, calculation, unit)!
 INSERT INTO feature_definitions (
     feature_name, feature_version, entity_type, category, data_type, calculation, unit, created_by
 )
 VALUES (:name, :version, :entity_type, :category, :data_type, :calculation, :unit, 'precog')
 ON CONFLICT (feature_name, feature_version) DO NOTHING;
 
--- name: activate_definitions!
+-- name: activate_definitions(names)!
 UPDATE feature_definitions
 SET status = 'active',
     activated_at = now()
@@ -63,7 +63,7 @@ WHERE h.model_id = :model_id
   AND g.status = 'final'
 ORDER BY split_part(g.game_key, ':', 3), g.kickoff_at NULLS FIRST, g.game_key, h.revision;
 
--- name: create_staging#
+-- name: create_staging()#
 CREATE TEMPORARY TABLE feature_staging (
     feature_id BIGINT NOT NULL,
     entity_id BIGINT NOT NULL,
@@ -87,7 +87,7 @@ WHERE g.league = :league
         AND f.feature_id = ANY (:feature_ids)
   );
 
--- name: changed_seasons(league, seasons, feature_ids)
+-- name: changed_seasons(feature_ids, league, seasons)
 -- Seasons in which stored and staged rows differ in any column that carries content.
 WITH stored AS (
     SELECT
@@ -112,7 +112,7 @@ WHERE s.feature_id IS NULL
    OR n.feature_value IS DISTINCT FROM s.feature_value
    OR n.source_snapshot_id IS DISTINCT FROM s.source_snapshot_id;
 
--- name: delete_seasons!
+-- name: delete_seasons(feature_ids, league, seasons)!
 DELETE FROM features_historical AS f
 USING games AS g
 WHERE g.game_id = f.entity_id
@@ -121,7 +121,7 @@ WHERE g.game_id = f.entity_id
   AND g.league = :league
   AND g.season = ANY (:seasons);
 
--- name: insert_staged!
+-- name: insert_staged(dagster_run_id, seasons)!
 INSERT INTO features_historical (
     feature_id, entity_type, entity_id, event_ts, known_at, feature_value, source_snapshot_id,
     dagster_run_id
@@ -133,7 +133,7 @@ FROM feature_staging
 WHERE season = ANY (:seasons)
 ORDER BY feature_id, entity_id, event_ts;
 
--- name: feature_matrix(league, seasons, feature_ids, lead_s, is_decision, include_unknown_start)
+-- name: feature_matrix(lead_s, is_decision, include_unknown_start, league, seasons, feature_ids)
 -- One row a game at one moment: its values in the order of feature_ids.
 WITH moments AS (
     SELECT
@@ -166,3 +166,96 @@ JOIN features_historical AS f
 WHERE f.feature_id = ANY (:feature_ids)
 GROUP BY m.game_id, m.game_key, m.season, m.kickoff_at, m.event_ts
 ORDER BY m.game_key;
+
+-- name: feature_span(league, seasons)^
+SELECT min(f.event_ts) AS first, max(f.event_ts) AS last
+FROM features_historical AS f
+JOIN games AS g ON g.game_id = f.entity_id
+WHERE f.entity_type = 'game'
+  AND g.league = :league
+  AND g.season = ANY (:seasons);
+
+-- name: feature_preview(league, season)
+-- All features of the season's last game at its last moment.
+WITH shown AS (
+    SELECT g.game_id, g.game_key, max(f.event_ts) AS event_ts
+    FROM games AS g
+    JOIN features_historical AS f ON f.entity_type = 'game' AND f.entity_id = g.game_id
+    WHERE g.league = :league
+      AND g.season = :season
+    GROUP BY g.game_id, g.game_key
+    ORDER BY max(f.event_ts) DESC, g.game_key
+    LIMIT 1
+)
+SELECT s.game_key, d.feature_name, f.event_ts, f.known_at, f.feature_value
+FROM shown AS s
+JOIN features_historical AS f
+    ON f.entity_type = 'game'
+    AND f.entity_id = s.game_id
+    AND f.event_ts = s.event_ts
+JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+ORDER BY f.feature_id;
+
+-- name: feature_leaks()^
+-- Values that nobody could have computed at their own time, and the first of them.
+SELECT
+    count(*) AS leaks,
+    min(d.feature_name || ' of game ' || f.entity_id) AS example
+FROM features_historical AS f
+JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+WHERE f.known_at > f.event_ts;
+
+-- name: result_leaks()^
+-- Values whose time is not before the result of their own game.
+SELECT count(*) AS leaks, min(g.game_key) AS example
+FROM features_historical AS f
+JOIN games AS g ON g.game_id = f.entity_id
+WHERE f.entity_type = 'game'
+  AND f.event_ts >= g.result_known_at;
+
+-- name: feature_duplicates()$
+SELECT count(*)
+FROM (
+    SELECT
+    FROM features_historical
+    GROUP BY feature_id, entity_type, entity_id, event_ts
+    HAVING count(*) > 1
+) AS repeated;
+
+-- name: feature_ranges()
+SELECT
+    d.feature_name,
+    d.feature_version,
+    count(*) AS row_count,
+    count(f.feature_value) AS defined,
+    min(f.feature_value) AS lowest,
+    max(f.feature_value) AS highest,
+    count(*) FILTER (WHERE f.feature_value IN ('NaN', 'Infinity', '-Infinity')) AS not_finite
+FROM features_historical AS f
+JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+GROUP BY d.feature_id
+ORDER BY d.feature_id;
+
+-- name: incomplete_games(feature_ids, league)
+-- Moments of games that carry only some of the registered features.
+SELECT g.game_key, f.event_ts, count(*) AS found
+FROM features_historical AS f
+JOIN games AS g ON g.game_id = f.entity_id
+WHERE f.entity_type = 'game'
+  AND f.feature_id = ANY (:feature_ids)
+  AND g.league = :league
+GROUP BY g.game_key, f.event_ts
+HAVING count(*) <> cardinality(:feature_ids)
+ORDER BY g.game_key, f.event_ts
+LIMIT 10;
+
+-- name: orphan_values()$
+-- Values of games that no longer exist.
+SELECT count(*)
+FROM features_historical AS f
+WHERE f.entity_type = 'game'
+  AND NOT EXISTS (
+      SELECT
+      FROM games AS g
+      WHERE g.game_id = f.entity_id
+  );

@@ -44,7 +44,7 @@ WHERE h.model_id = :model_id
   AND g.season = ANY (:seasons)
 ORDER BY h.game_id, h.is_home, h.revision DESC;
 
--- name: games_without_rating(model_id, league, last_season)
+-- name: games_without_rating(league, last_season, model_id)
 -- Seasons whose finished games are not all rated, with how many are missing.
 SELECT g.season, count(*) AS missing
 FROM games AS g
@@ -68,6 +68,41 @@ WHERE league = :league
 GROUP BY season
 ORDER BY season;
 
+-- name: sources_of_games(league)
+SELECT DISTINCT source
+FROM games
+WHERE league = :league;
+
+-- name: season_summaries(model_id, seasons)
+-- Brier score of the home team's expected score, ties left out.
+WITH current_rows AS (
+    SELECT DISTINCT ON (h.game_id, h.is_home)
+        g.season,
+        h.is_home,
+        h.expected,
+        h.actual,
+        h.event_ts,
+        h.known_at
+    FROM elo_rating_history AS h
+    JOIN games AS g ON g.game_id = h.game_id
+    WHERE h.model_id = :model_id
+      AND g.season = ANY (:seasons)
+      AND g.status = 'final'
+    ORDER BY h.game_id, h.is_home, h.revision DESC
+)
+SELECT
+    season,
+    count(*) AS row_count,
+    avg((expected - actual) * (expected - actual)) FILTER (
+        WHERE is_home AND actual <> 0.5
+    ) AS brier,
+    min(event_ts) AS first,
+    max(event_ts) AS last,
+    max(known_at) AS last_known_at
+FROM current_rows
+GROUP BY season
+ORDER BY season;
+
 -- name: ratings_known_at(model_id, as_of)
 -- One row a team: its rating after the last game whose whole chain of results was known.
 SELECT DISTINCT ON (h.team_id)
@@ -88,13 +123,18 @@ WHERE h.model_id = :model_id
   AND g.status = 'final'
 ORDER BY h.team_id, h.event_ts DESC, g.game_key DESC, h.revision DESC;
 
--- name: rating_problems(model_id, league)
--- Facts about the stored history that must all be zero; one row.
+-- name: rating_problems(mean, reversion, model_id, league)^
+-- Facts about the stored history that must all be zero, and its extremes; one row.
+-- A link is judged where both its ends are stored: within a season and to the season before.
 WITH current_rows AS (
     SELECT DISTINCT ON (h.game_id, h.is_home)
-        h.*,
+        h.game_id,
+        h.team_id,
+        h.rating_before,
+        h.rating_after,
         g.season,
-        g.game_key
+        g.game_key,
+        g.kickoff_at
     FROM elo_rating_history AS h
     JOIN games AS g ON g.game_id = h.game_id
     WHERE h.model_id = :model_id
@@ -102,39 +142,46 @@ WITH current_rows AS (
       AND g.status = 'final'
     ORDER BY h.game_id, h.is_home, h.revision DESC
 ),
-sides AS (
+by_game AS (
     SELECT
-        count(*) AS rows_per_game,
+        count(*) AS sides,
         abs(sum(rating_after - rating_before)) AS drift
     FROM current_rows
     GROUP BY game_id
 ),
 chained AS (
     SELECT
-        rating_before,
         season,
-        lag(rating_after) OVER chain AS previous_after,
-        lag(season) OVER chain AS previous_season
+        rating_before,
+        lag(season) OVER chain AS previous_season,
+        lag(rating_after) OVER chain AS previous_after
     FROM current_rows
     WINDOW chain AS (
         PARTITION BY team_id
-        ORDER BY split_part(game_key, ':', 3), event_ts, game_key
+        ORDER BY split_part(game_key, ':', 3), kickoff_at NULLS FIRST, game_key
     )
+),
+broken AS (
+    SELECT season
+    FROM chained
+    WHERE abs(
+        rating_before - CASE
+            WHEN previous_season = season THEN previous_after
+            WHEN previous_season = season - 1
+                THEN :mean * :reversion + previous_after * (1 - :reversion)
+        END
+    ) > 1e-9
 )
 SELECT
     (SELECT count(*) FROM current_rows) AS row_count,
-    (SELECT count(*) FROM sides WHERE rows_per_game <> 2) AS games_without_two_rows,
-    (SELECT count(*) FROM sides WHERE drift > 1e-6) AS games_not_conserving,
-    (
-        SELECT count(*)
-        FROM chained
-        WHERE previous_season = season
-          AND rating_before <> previous_after
-    ) AS broken_chains,
+    (SELECT count(*) FROM by_game WHERE sides <> 2) AS games_without_two_rows,
+    (SELECT count(*) FROM by_game WHERE drift > 1e-6) AS games_not_conserving,
+    (SELECT count(*) FROM broken) AS broken_links,
+    (SELECT min(season) FROM broken) AS first_broken_season,
     (SELECT min(least(rating_before, rating_after)) FROM current_rows) AS lowest,
     (SELECT max(greatest(rating_before, rating_after)) FROM current_rows) AS highest;
 
--- name: rating_paths(model_id, seasons)
+-- name: rating_paths(model_id, season)
 -- Every team's rating after each game, for the plot.
 SELECT DISTINCT ON (h.event_ts, h.team_id, h.game_id)
     t.team_code,
@@ -144,6 +191,6 @@ FROM elo_rating_history AS h
 JOIN games AS g ON g.game_id = h.game_id
 JOIN teams AS t ON t.team_id = h.team_id
 WHERE h.model_id = :model_id
-  AND g.season = ANY (:seasons)
+  AND g.season = :season
   AND g.status = 'final'
 ORDER BY h.event_ts, h.team_id, h.game_id, h.revision DESC;

@@ -1,0 +1,114 @@
+"""Assets of the feature store: the definitions, and the values by league and season."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from precog_core.database.queries import load_queries
+from precog_pipelines.automation import DOWNSTREAM
+from precog_pipelines.defs.metadata import markdown_table, table_metadata
+from precog_pipelines.features.config import features_config
+from precog_pipelines.features.registry import registered
+from precog_pipelines.features.store import ensure_definitions, write_features
+from precog_pipelines.partitions import LEAGUES, league_season, seasons_by_league
+from precog_pipelines.resources import PostgresResource
+
+DEFINITIONS = "feature_definitions"
+VALUES = "features_historical"
+
+
+@dg.asset(
+    key=DEFINITIONS,
+    group_name="features",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
+    tags={"table": DEFINITIONS},
+    description=(
+        "Every version of every feature: what it means, its unit, and when a value becomes known. "
+        "A stored version never changes; a new formula is a new version."
+    ),
+)
+def feature_definitions(postgres: PostgresResource) -> dg.MaterializeResult:
+    config = features_config()
+    features = {f.key: f for league in LEAGUES for f in registered(league, config)}
+    with postgres.database().transaction() as conn:
+        ensure_definitions(conn, list(features.values()))
+        preview = [
+            {
+                "feature": f.name,
+                "version": f.version,
+                "unit": f.unit,
+                "definition": f.definition,
+            }
+            for f in features.values()
+        ]
+        metadata = table_metadata(conn, DEFINITIONS, rows=len(features))
+    catalogue = dg.MetadataValue.md(markdown_table(preview, limit=len(preview)))
+    return dg.MaterializeResult(metadata=metadata | {"features": catalogue})
+
+
+@dg.asset(
+    key=VALUES,
+    deps=["elo_ratings", "games", DEFINITIONS],
+    partitions_def=league_season,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    automation_condition=DOWNSTREAM,
+    group_name="features",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
+    tags={"table": VALUES},
+    description=(
+        "Every registered feature of every game at two moments before its start, computed only "
+        "from facts known by then. A season is replaced in one transaction, and only when its "
+        "content changed."
+    ),
+)
+def features_historical(
+    context: dg.AssetExecutionContext, postgres: PostgresResource
+) -> dg.MaterializeResult:
+    database = postgres.database()
+    rows = games = undefined = 0
+    replaced: list[str] = []
+    preview: list[dict[str, Any]] = []
+    first = last = None
+    for league, seasons in seasons_by_league(list(context.partition_keys)).items():
+        with database.transaction() as conn:
+            written = write_features(
+                conn, league, seasons, now=datetime.now(UTC), dagster_run_id=context.run_id
+            )
+            queries = load_queries("features")
+            begins, ends = queries.feature_span(conn, league=league, seasons=seasons)
+            names = ("game", "feature", "at", "known at", "value")
+            preview += [
+                dict(zip(names, row, strict=True))
+                for row in queries.feature_preview(conn, league=league, season=seasons[-1])
+            ]
+        for season, count in written.rows_by_season.items():
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": count}, partition_key=f"{league}|{season}"
+            )
+        context.log.info(
+            f"{league}: {written.rows} values of {written.games} games; "
+            f"replaced seasons: {list(written.replaced_seasons) or 'none, content is unchanged'}"
+        )
+        rows += written.rows
+        games += written.games
+        undefined += written.undefined
+        replaced += [f"{league}|{season}" for season in written.replaced_seasons]
+        first = min(filter(None, (first, begins)), default=None)
+        last = max(filter(None, (last, ends)), default=None)
+    with database.transaction() as conn:
+        return dg.MaterializeResult(
+            metadata=table_metadata(
+                conn,
+                VALUES,
+                rows=rows,
+                preview=preview,
+                first=first,
+                last=last,
+                games=games,
+                undefined_values=undefined,
+                replaced_partitions=dg.MetadataValue.json(replaced),
+            )
+        )

@@ -1,0 +1,104 @@
+"""Checks of ``features_historical``.
+
+The first is the one that everything else rests on: no value may depend on something that became
+known after its own time.
+"""
+
+import dagster as dg
+
+from precog_core.database.queries import load_queries
+from precog_pipelines.features.config import features_config
+from precog_pipelines.features.registry import registered
+from precog_pipelines.features.store import stored_feature_ids
+from precog_pipelines.partitions import LEAGUES
+from precog_pipelines.resources import PostgresResource
+
+ASSET = "features_historical"
+
+
+@dg.asset_check(
+    asset=ASSET,
+    blocking=True,
+    description="No value was known after its own time or stands where its game was already over.",
+)
+def no_feature_from_the_future(postgres: PostgresResource) -> dg.AssetCheckResult:
+    queries = load_queries("features")
+    with postgres.database().transaction() as conn:
+        late, late_example = queries.feature_leaks(conn)
+        over, over_example = queries.result_leaks(conn)
+    return dg.AssetCheckResult(
+        passed=late == 0 and over == 0,
+        metadata={
+            "known_too_late": late,
+            "after_the_result": over,
+            "example": late_example or over_example or "none",
+        },
+    )
+
+
+@dg.asset_check(
+    asset=ASSET,
+    blocking=True,
+    description="One value per feature, game and time; every value belongs to a stored game.",
+)
+def feature_keys(postgres: PostgresResource) -> dg.AssetCheckResult:
+    queries = load_queries("features")
+    with postgres.database().transaction() as conn:
+        repeated = queries.feature_duplicates(conn)
+        orphans = queries.orphan_values(conn)
+    return dg.AssetCheckResult(
+        passed=repeated == 0 and orphans == 0,
+        metadata={"repeated_keys": repeated, "values_without_game": orphans},
+    )
+
+
+@dg.asset_check(
+    asset=ASSET,
+    description="Values are finite and inside the range that their definition allows.",
+)
+def feature_ranges(postgres: PostgresResource) -> dg.AssetCheckResult:
+    config = features_config()
+    allowed = {f.key: (f.lowest, f.highest) for code in LEAGUES for f in registered(code, config)}
+    with postgres.database().transaction() as conn:
+        found = list(load_queries("features").feature_ranges(conn))
+    outside = {}
+    for name, version, _, defined, lowest, highest, not_finite in found:
+        low, high = allowed.get((name, version), (None, None))
+        if defined and (
+            not_finite
+            or (low is not None and lowest < low)
+            or (high is not None and highest > high)
+        ):
+            outside[name] = f"{lowest} to {highest}, allowed {low} to {high}"
+    return dg.AssetCheckResult(
+        passed=not outside,
+        metadata={
+            "features": len(found),
+            "outside": dg.MetadataValue.json(outside),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=ASSET,
+    blocking=True,
+    description="A game has all registered features of its league at a moment, or none.",
+)
+def feature_completeness(postgres: PostgresResource) -> dg.AssetCheckResult:
+    config = features_config()
+    examples = []
+    with postgres.database().transaction() as conn:
+        for league in LEAGUES:
+            feature_ids = stored_feature_ids(conn, registered(league, config))
+            if not feature_ids:
+                continue
+            examples += [
+                f"{key} at {at:%Y-%m-%d %H:%M}: {count} of {len(feature_ids)}"
+                for key, at, count in load_queries("features").incomplete_games(
+                    conn, feature_ids=feature_ids, league=league
+                )
+            ]
+    return dg.AssetCheckResult(
+        passed=not examples,
+        metadata={"incomplete": dg.MetadataValue.json(examples)},
+    )

@@ -1,0 +1,98 @@
+"""What every materialisation of a table shows: count, columns and their meaning, range, sample.
+
+Columns and their descriptions are read from the database, where the migrations put them, so the
+page of an asset cannot disagree with the table.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import psycopg
+
+_PREVIEW_ROWS = 10
+_COLUMNS = """
+SELECT
+    a.attname,
+    format_type(a.atttypid, a.atttypmod),
+    col_description(a.attrelid, a.attnum),
+    NOT a.attnotnull
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = CAST(%s AS REGCLASS)
+  AND a.attnum > 0
+  AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+
+
+def table_metadata(
+    conn: psycopg.Connection,
+    table: str,
+    *,
+    rows: int,
+    preview: Sequence[Mapping[str, Any]] = (),
+    first: datetime | None = None,
+    last: datetime | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Standard metadata of an asset stored in ``table``.
+
+    ``rows`` is the content of the partitions at hand; ``first`` and ``last`` bound their event
+    times; ``preview`` rows are shown as a Markdown table; ``more`` is added as it is.
+    """
+    metadata: dict[str, Any] = {
+        "dagster/row_count": rows,
+        "dagster/table_name": f"precog.public.{table}",
+        "dagster/column_schema": column_schema(conn, table),
+    }
+    if first is not None and last is not None:
+        metadata["first_event"] = dg.MetadataValue.timestamp(first)
+        metadata["last_event"] = dg.MetadataValue.timestamp(last)
+    if preview:
+        metadata["preview"] = dg.MetadataValue.md(markdown_table(preview))
+    return metadata | more
+
+
+def column_schema(conn: psycopg.Connection, table: str) -> dg.TableSchema:
+    """Names, types, nullability and comments of the live table."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                type_name,
+                description=comment,
+                constraints=dg.TableColumnConstraints(nullable=nullable),
+            )
+            for name, type_name, comment, nullable in conn.execute(_COLUMNS, (table,))
+        ]
+    )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]], limit: int = _PREVIEW_ROWS) -> str:
+    """``rows`` as Markdown, at most ``limit`` of them and a line saying how many there are."""
+    if not rows:
+        return "no rows"
+    names = list(rows[0])
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    lines += [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows[:limit]]
+    if len(rows) > limit:
+        lines += ["", f"{limit} of {len(rows)} rows"]
+    return "\n".join(lines)
+
+
+def inline_png(title: str, png: bytes) -> dg.MarkdownMetadataValue:
+    """A picture inside the event itself: visible wherever the event is, without a file to lose."""
+    encoded = base64.b64encode(png).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1 else f"{value:.1f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return str(value).replace("|", "\\|")
