@@ -9,9 +9,11 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from precog_core.database.server import SUPERUSER, EmbeddedServer
@@ -101,7 +103,7 @@ class Database:
                 _connect(self.base_url).close()
                 self._pool = ConnectionPool(
                     self.base_url,
-                    kwargs=_connection_arguments(),
+                    kwargs=_connection_arguments(self.base_url),
                     min_size=0,
                     max_size=4,
                     timeout=30,
@@ -140,31 +142,54 @@ def open_database(home_dir: Path | None = None, *, migrate: bool = True) -> Iter
 
 
 def ensure_databases(database: Database) -> None:
-    """Create the three databases where they are absent; refuse a server older than 15."""
-    maintenance = _maintenance_url(database.base_url)
-    with _connect(maintenance, autocommit=True) as conn:
+    """Create the three databases where they are absent.
+
+    Raises PrecogError for a server older than 15, or a role that may not create them.
+    """
+    with _maintenance_connection(database) as conn:
         if conn.info.server_version < MINIMUM_SERVER_VERSION:
-            found = f"{conn.info.server_version // 10000}.{conn.info.server_version % 10000}"
+            found = conn.info.parameter_status("server_version")
             raise PrecogError(
-                f"PostgreSQL {found} is too old: Precog needs 15 or newer; point "
-                "PRECOG_DATABASE_URL at such a server, or unset it to use the embedded one"
+                f"PostgreSQL {found} is too old: Precog needs {MINIMUM_SERVER_VERSION // 10000} or "
+                "newer; point PRECOG_DATABASE_URL at such a server, or unset it to use the "
+                "embedded one"
             )
         # Two starts at once would both find a database absent.
         conn.execute("SELECT pg_advisory_lock(hashtext('precog.create_databases'))")
         for name in DATABASES:
-            target = urlsplit(database.url(name)).path.lstrip("/")
+            target = _name(database.url(name))
             row = conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (target,)).fetchone()
             if row is None:
-                conn.execute(
-                    psycopg.sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(
-                        psycopg.sql.Identifier(target)
-                    )
-                )
+                _create(conn, target)
 
 
-def _maintenance_url(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    return urlunsplit((parts.scheme, parts.netloc, "/postgres", parts.query, ""))
+def _create(conn: psycopg.Connection, name: str) -> None:
+    statement = sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0")
+    try:
+        conn.execute(statement.format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PrecogError(
+            f"the role {conn.info.user!r} may not create database {name!r}; create it, owned by "
+            f"{conn.info.user!r}, or give the role CREATEDB"
+        ) from error
+
+
+def _maintenance_connection(database: Database) -> psycopg.Connection:
+    """A connection from which databases can be created: to ``postgres``, else to our own."""
+    parts = urlsplit(database.base_url)
+    maintenance = urlunsplit((parts.scheme, parts.netloc, "/postgres", parts.query, ""))
+    try:
+        return _connect(maintenance, autocommit=True)
+    except PrecogError as refused:
+        # A hosted server may have no such database, or not let us in.
+        try:
+            return _connect(database.base_url, autocommit=True)
+        except PrecogError:
+            raise refused from None
+
+
+def _name(url: str) -> str:
+    return unquote(urlsplit(url).path.lstrip("/"))
 
 
 def _without_driver(url: str) -> str:
@@ -174,25 +199,33 @@ def _without_driver(url: str) -> str:
         raise PrecogError(
             f"PRECOG_DATABASE_URL starts with {parts.scheme!r}; expected postgresql://user@host/name"
         )
-    query = urlencode(parse_qsl(parts.query))
-    return urlunsplit(("postgresql", parts.netloc, parts.path or "/precog", query, ""))
+    # libpq reads %20 but not "+" as a space.
+    query = urlencode(parse_qsl(parts.query), quote_via=quote)
+    path = parts.path if parts.path.strip("/") else "/precog"
+    return urlunsplit(("postgresql", parts.netloc, path, query, ""))
 
 
-def _connection_arguments() -> dict[str, object]:
+def _connection_arguments(url: str) -> dict[str, Any]:
+    options = f"-c timezone=UTC -c statement_timeout={_STATEMENT_TIMEOUT_MS}"
+    given = dict(parse_qsl(urlsplit(url).query)).get("options")
     return {
         "connect_timeout": _CONNECT_TIMEOUT_S,
-        "options": f"-c timezone=UTC -c statement_timeout={_STATEMENT_TIMEOUT_MS}",
+        # A peer that vanished is noticed within a minute instead of never.
+        "keepalives_idle": 20,
+        "keepalives_interval": 10,
+        "keepalives_count": 4,
+        "options": f"{options} {given}" if given else options,
     }
 
 
 def _connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
     try:
-        return psycopg.connect(url, autocommit=autocommit, **_connection_arguments())  # type: ignore[arg-type]
-    except psycopg.OperationalError as error:
+        return psycopg.connect(url, autocommit=autocommit, **_connection_arguments(url))
+    except psycopg.Error as error:
         parts = urlsplit(url)
         where = parts.hostname or dict(parse_qsl(parts.query)).get("host", "the default socket")
         reason = str(error).strip().splitlines()[0]
         raise PrecogError(
-            f"cannot reach PostgreSQL database {parts.path.lstrip('/')!r} at {where}: {reason}; "
+            f"cannot reach PostgreSQL database {_name(url)!r} at {where}: {reason}; "
             "check that the server runs and that PRECOG_DATABASE_URL is right"
         ) from error

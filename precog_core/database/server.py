@@ -16,6 +16,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ class EmbeddedServer:
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
         while (address := self.address()) is None:
-            pid = self._recorded_pid()
+            pid = _first_number(self.data / "postmaster.pid")
             if pid is None or not _is_postmaster(pid, self.data):
                 return None
             if time.monotonic() > deadline:
@@ -134,12 +135,6 @@ class EmbeddedServer:
             time.sleep(0.1)
         return address
 
-    def _recorded_pid(self) -> int | None:
-        try:
-            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        except (FileNotFoundError, ValueError, IndexError):
-            return None
-
     def _start(self) -> ServerAddress:
         self._initialise()
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -148,48 +143,48 @@ class EmbeddedServer:
         self.log.touch()
         if (user := self._user()) is not None:
             shutil.chown(self.log, user)
-        self._drop_misleading_pid_file()
-        options = f"-h '' -k {shlex.quote(str(self._socket_dir()))}"
+        socket_dir = self._socket_dir()
+        self._drop_misleading_locks(socket_dir)
+        options = f"-h '' -k {shlex.quote(str(socket_dir))}"
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
             log_size = self.log.stat().st_size
+            failure: PrecogError | None = None
             try:
+                # Relative paths: pg_ctl hands them to a shell that would expand a "$" in them.
                 self._run(
                     "pg_ctl", "-w", "-t", str(_START_TIMEOUT_S), "-o", options,
-                    "-l", str(self.log), "-D", str(self.data), "start",
+                    "-l", f"../logs/{self.log.name}", "-D", ".", "start", folder=self.data,
                 )  # fmt: skip
-                break
             except PrecogError as error:
-                reason = self._log_since(log_size)
-                # After kill -9 of the postmaster its children need a moment to notice and leave.
-                if "shared memory block" not in reason or time.monotonic() > deadline:
-                    raise PrecogError(f"{error}\n{reason}".strip()) from error
-                time.sleep(0.2)
-        address = self.address()
-        if address is None:
-            raise PrecogError(
-                f"PostgreSQL reported a start but left no readable {self.data}/postmaster.pid; "
-                f"see {self.log}"
-            )
-        return address
+                failure = error
+            # Also after a failure: a starter that was killed may have left a start under way.
+            address = self._settled()
+            if address is not None:
+                return address
+            reason = self._log_since(log_size)
+            # After kill -9 of the postmaster its children need a moment to notice and leave.
+            if "shared memory block" not in reason or time.monotonic() > deadline:
+                raise PrecogError(f"{failure or 'PostgreSQL ended at once'}\n{reason}".strip())
+            time.sleep(0.2)
 
     def _log_since(self, offset: int) -> str:
-        """The fatal lines the server wrote after ``offset``."""
+        """The last lines the server wrote after ``offset``."""
         with self.log.open(errors="replace") as log:
             log.seek(offset)
-            lines = log.read().splitlines()
-        return "\n".join(line for line in lines if "FATAL:" in line or "HINT:" in line)
+            return "\n".join(log.read().splitlines()[-6:])
 
-    def _drop_misleading_pid_file(self) -> None:
-        """Remove a pid file whose number now belongs to another process, or to a dead one.
+    def _drop_misleading_locks(self, socket_dir: Path) -> None:
+        """Remove lock files whose process number now belongs to another process, or to a dead one.
 
         PostgreSQL only asks whether the number is alive: after a reboot, or in a container whose
         first process reaps nobody, it would refuse to start for ever. Children that outlive their
         postmaster are still found, by their shared memory.
         """
-        pid = self._recorded_pid()
-        if pid is not None and not _is_postmaster(pid, self.data):
-            (self.data / "postmaster.pid").unlink()
+        for lock in (self.data / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*.lock")):
+            pid = _first_number(lock)
+            if pid is not None and not _is_postmaster(pid, self.data):
+                lock.unlink()
 
     def _socket_dir(self) -> Path:
         """The data folder, or a short one in the runtime folder where its path is too long."""
@@ -213,6 +208,8 @@ class EmbeddedServer:
             _ensure_user(user)
             _let_others_traverse(self.data)
             _let_others_read(_binaries().parent)
+        for abandoned in self.home.glob("postgres.new.*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         if (self.data / "PG_VERSION").exists():
             return
         if self.data.exists():
@@ -220,9 +217,8 @@ class EmbeddedServer:
                 f"{self.data} exists but is no PostgreSQL data folder; move it away, or choose "
                 "another PRECOG_HOME"
             )
-        fresh = self.home / "postgres.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
+        # A name of its own: the initdb of a starter that was killed may still be writing.
+        fresh = Path(tempfile.mkdtemp(prefix="postgres.new.", dir=self.home))
         if user is not None:
             shutil.chown(fresh, user)
         self._run(
@@ -249,14 +245,14 @@ class EmbeddedServer:
         entry = pwd.getpwnam(user)
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
-    def _run(self, command: str, *arguments: str) -> None:
+    def _run(self, command: str, *arguments: str, folder: Path = Path("/")) -> None:
         output = self.home / f".{command}.out"
         with output.open("w+") as out:
             # A file, not a pipe: the server inherits the handle and would keep a pipe open.
             done = subprocess.run(
                 [str(_binaries() / command), *arguments],
                 stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                cwd="/", timeout=_START_TIMEOUT_S * 2, check=False, start_new_session=True,
+                cwd=folder, timeout=_START_TIMEOUT_S * 2, check=False, start_new_session=True,
                 **self._credentials(),
             )  # fmt: skip
             out.seek(0)
@@ -264,7 +260,7 @@ class EmbeddedServer:
         output.unlink(missing_ok=True)
         if done.returncode != 0:
             raise PrecogError(
-                f"the embedded PostgreSQL did not {command}: {text or done.returncode}; "
+                f"the embedded PostgreSQL failed: {command} said: {text or done.returncode}; "
                 f"its log is {self.log}"
             )
 
@@ -283,6 +279,13 @@ def _binaries() -> Path:
 def psql_path() -> Path:
     """The ``psql`` that belongs to the embedded server."""
     return _binaries() / "psql"
+
+
+def _first_number(file: Path) -> int | None:
+    try:
+        return int(file.read_text().splitlines()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
 
 
 def _is_postmaster(pid: int, data: Path) -> bool:
