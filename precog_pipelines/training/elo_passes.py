@@ -260,7 +260,8 @@ def _snapshot(rated: "pd.DataFrame", elo: LeagueElo, season: int) -> LoggedModel
     newest = pd.concat(sides).sort_values("event_ts", kind="stable").groupby("team").last()
     ratings = {str(team): float(value) for team, value in newest["rating"].items()}
     last_season = {str(team): int(value) for team, value in newest["season"].items()}
-    table = EloTable(elo.parameters(), Checkpoint({**ratings}, {**last_season}))
+    state = Checkpoint(dict(ratings.items()), dict(last_season.items()))
+    table = EloTable(elo.parameters(), state)
     example = pd.DataFrame(
         {
             "home_team": rated["home_team"].tail(2).astype(str).to_list(),

@@ -30,13 +30,18 @@ Baseline = Literal["home_rate", "elo", "market"]
 WindowName = Literal["judged", "full"]
 BASELINES: tuple[Baseline, ...] = ("home_rate", "elo", "market")
 WORDS = {"home_rate": "the home rate", "elo": "Elo", "market": "the market"}
+MARKET_WORDS = {
+    "simulated": "simulated quotes",
+    "assumed_closing_line": "assumed from closing lines",
+    "recorded": "recorded quotes",
+}
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A model and a baseline on the same games; differences are model minus baseline."""
 
-    baseline: Baseline
+    baseline: str
     model_scores: Scores
     baseline_scores: Scores
     brier_difference: Interval
@@ -62,6 +67,7 @@ class Window:
     ece_limit: float
     reliability: tuple[Bin, ...]
     comparisons: Mapping[Baseline, Comparison]
+    market_sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ def join_baselines(
     """Out-of-sample predictions with the columns home_rate, elo and market beside them.
 
     ``predictions``: game_id, game_key, season, kickoff_at, home_win, p_home. ``elo`` and
-    ``market``: game_id, p_home; games without one get NaN.
+    ``market``: game_id, p_home; games without one get NaN. ``market`` also names its source, kept
+    in column market_source.
     """
     games = predictions[
         ["game_id", "game_key", "season", "kickoff_at", "home_win", "p_home"]
@@ -119,6 +126,8 @@ def join_baselines(
     for name, other in (("elo", elo), ("market", market)):
         known = {} if other is None else dict(zip(other["game_id"], other["p_home"], strict=True))
         games[name] = games["game_id"].map(known).astype(float)
+    origins = {} if market is None else dict(zip(market["game_id"], market["source"], strict=True))
+    games["market_source"] = games["game_id"].map(origins).astype(object)
     return games
 
 
@@ -150,7 +159,7 @@ def compare(games: "pd.DataFrame", baselines: Iterable[Baseline]) -> dict[Baseli
 
 
 def compare_pair(
-    baseline: Baseline, model_p: "pd.Series", baseline_p: "pd.Series", home_win: "pd.Series"
+    baseline: str, model_p: "pd.Series", baseline_p: "pd.Series", home_win: "pd.Series"
 ) -> Comparison:
     """Two sets of probabilities for the same games, in the same order."""
     p, q, y = (series.to_numpy(dtype=float) for series in (model_p, baseline_p, home_win))
@@ -191,12 +200,15 @@ def in_words(title: str, window: Window) -> str:
     ]
     for baseline, result in window.comparisons.items():
         difference = result.brier_difference
+        other = WORDS[baseline]
+        if baseline == "market":
+            other += f" ({', '.join(MARKET_WORDS.get(s, s) for s in window.market_sources)})"
         if difference.low > 0:
-            verdict = f"{WORDS[baseline]} was better"
+            verdict = f"{other} was better"
         elif difference.high < 0:
-            verdict = f"better than {WORDS[baseline]}"
+            verdict = f"better than {other}"
         else:
-            verdict = f"no clear difference to {WORDS[baseline]}"
+            verdict = f"no clear difference to {other}"
         lines.append(
             f"{verdict[0].upper()}{verdict[1:]}: {result.model_scores.brier:.4f} against "
             f"{result.baseline_scores.brier:.4f} on the same {result.n} games, difference "
@@ -219,4 +231,5 @@ def _window(name: WindowName, games: "pd.DataFrame", baselines: Sequence[Baselin
         ece_limit=ece_noise(p)[1],
         reliability=tuple(reliability(p, y)),
         comparisons=compare(games, baselines),
+        market_sources=tuple(sorted({str(s) for s in games["market_source"].dropna()})),
     )

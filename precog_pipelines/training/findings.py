@@ -77,9 +77,7 @@ def check_elo_band(evaluation: Evaluation, band: SanityBand) -> list[Finding]:
     ]
 
 
-def _season_findings(
-    evaluation: Evaluation, band: SanityBand, leaks: LeakConfig
-) -> list[Finding]:
+def _season_findings(evaluation: Evaluation, band: SanityBand, leaks: LeakConfig) -> list[Finding]:
     findings: list[Finding] = []
     games = evaluation.games
     counts = games.groupby("season").size()
@@ -113,7 +111,8 @@ def _season_findings(
                     f"{band.alarm_accuracy_above:.0%}",
                 )
             )
-        priced = part[part["market"].notna()]
+        # Simulated quotes are made from results; beating them proves nothing.
+        priced = part[part["market"].notna() & (part["market_source"] != "simulated")]
         if len(priced) >= leaks.full_season_share * len(part):
             model_brier = brier(priced["p_home"].to_numpy(), priced["home_win"].to_numpy())
             market_brier = brier(priced["market"].to_numpy(), priced["home_win"].to_numpy())
