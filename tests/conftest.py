@@ -1,6 +1,9 @@
 """Fixtures: one real PostgreSQL per session, one freshly migrated database per test."""
 
 import os
+import shutil
+import tempfile
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +21,18 @@ from precog_core.database.server import EmbeddedServer, ServerAddress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TEMPLATE = "precog_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """As root, give this session a temporary root of its own.
+
+    The server then runs as another user and must be able to pass through the folder; pytest closes
+    the one it shares between sessions whenever a second session starts.
+    """
+    if os.geteuid() == 0 and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="precog-tests-")
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @dataclass(frozen=True)
@@ -72,10 +87,16 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An embedded PostgreSQL for the whole session, without durability: a crash may lose it."""
-    home = tmp_path_factory.mktemp("server")
-    with EmbeddedServer(home).lease() as address:
+def server() -> Iterator[Server]:
+    """An embedded PostgreSQL for the whole session, without durability: a crash may lose it.
+
+    Not in pytest's temporary folder, which every other session of the same user closes to the
+    system user that the server runs as.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="precog-tests-") as folder,
+        EmbeddedServer(home := Path(folder)).lease() as address,
+    ):
         running = Server(home, address)
         with running.admin() as conn:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):

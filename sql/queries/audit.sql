@@ -169,6 +169,17 @@ WHERE col_description(r.oid, a.attnum) IS NOT NULL
 UNION ALL
 SELECT
     'comment',
+    r.partition,
+    r.relname || '.' || c.relname,
+    obj_description(c.oid, 'pg_class')
+FROM relations AS r
+JOIN pg_index AS i ON i.indrelid = r.oid
+JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE obj_description(c.oid, 'pg_class') IS NOT NULL
+
+UNION ALL
+SELECT
+    'comment',
     NULL,
     p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
     obj_description(p.oid, 'pg_proc')

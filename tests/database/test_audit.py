@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from precog_core.database import Database
-from precog_core.database.audit import Difference, audit, compare, read_schema
+from precog_core.database.audit import Difference, Schema, audit, compare, read_schema
 from precog_core.errors import PrecogError
 
 if TYPE_CHECKING:
@@ -99,6 +99,10 @@ DRIFTS = [
     ("COMMENT ON COLUMN orders.side IS NULL", "comment orders.side"),
     ("COMMENT ON VIEW current_edges IS 'other'", "comment current_edges"),
     ("COMMENT ON COLUMN pnl_by_strategy_model.net IS 'other'", "comment pnl_by_strategy_model.net"),
+    (
+        "COMMENT ON INDEX idx_decisions_tick_id IS 'other'",
+        "comment decisions.idx_decisions_tick_id",
+    ),
     ("COMMENT ON FUNCTION forbid_change() IS 'other'", "comment forbid_change()"),
     # migrations
     ("DELETE FROM precog_meta.schema_migrations WHERE number = 30", "migration 030_views"),
@@ -109,9 +113,17 @@ DRIFTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def expected(_shared: Database) -> Schema:
+    """The schema before anybody touched it."""
+    with _shared.connect() as conn:
+        return read_schema(conn)
+
+
 @pytest.mark.parametrize(("drift", "name"), DRIFTS)
-def test_drift_is_named(undone: psycopg.Connection, drift: str, name: str) -> None:
-    expected = read_schema(undone)
+def test_drift_is_named(
+    undone: psycopg.Connection, expected: Schema, drift: str, name: str
+) -> None:
     undone.execute(drift)
     differences = compare(expected, read_schema(undone))
     assert any(f"{d.kind} {d.name}".startswith(name) for d in differences), differences
@@ -120,9 +132,8 @@ def test_drift_is_named(undone: psycopg.Connection, drift: str, name: str) -> No
 
 
 def test_switching_off_all_triggers_also_switches_off_foreign_keys(
-    undone: psycopg.Connection,
+    undone: psycopg.Connection, expected: Schema
 ) -> None:
-    expected = read_schema(undone)
     undone.execute("ALTER TABLE order_approvals DISABLE TRIGGER ALL")
     differences = compare(expected, read_schema(undone))
     assert {(d.kind, d.name) for d in differences} == {
@@ -133,9 +144,8 @@ def test_switching_off_all_triggers_also_switches_off_foreign_keys(
 
 
 def test_a_month_that_was_added_is_no_drift_but_a_changed_one_is(
-    undone: psycopg.Connection,
+    undone: psycopg.Connection, expected: Schema
 ) -> None:
-    expected = read_schema(undone)
     undone.execute("SELECT ensure_snapshot_partitions('2019-01-01', '2019-03-01')")
     assert compare(expected, read_schema(undone)) == []
     undone.execute("ALTER TABLE market_snapshots_2019_02 ALTER COLUMN volume SET DEFAULT 0")
@@ -149,8 +159,7 @@ def test_a_month_that_was_added_is_no_drift_but_a_changed_one_is(
     ]
 
 
-def test_a_difference_reads_as_a_sentence(undone: psycopg.Connection) -> None:
-    expected = read_schema(undone)
+def test_a_difference_reads_as_a_sentence(undone: psycopg.Connection, expected: Schema) -> None:
     undone.execute("ALTER TABLE orders ALTER COLUMN attempt_number SET DEFAULT 2")
     undone.execute("ALTER TABLE orders ADD COLUMN note TEXT")
     undone.execute("DROP INDEX idx_decisions_tick_id")
