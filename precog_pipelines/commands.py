@@ -1,7 +1,123 @@
-"""The commands this package adds to `precog`."""
+"""The commands this package adds to `precog`: games and quotes entered by hand."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from precog_core.errors import PrecogError
+
+games = typer.Typer(help="Games of this home.", no_args_is_help=True)
+quotes = typer.Typer(help="Quotes of this home.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the `precog` command line."""
+    app.add_typer(games, name="games")
+    app.add_typer(quotes, name="quotes")
+
+
+@games.callback()
+def _games() -> None:
+    """Games of this home."""
+
+
+@games.command("add")
+def add_game(
+    away: Annotated[str, typer.Option(help="Team code, such as BUF.")],
+    home: Annotated[str, typer.Option(help="Team code, such as KC.")],
+    kickoff: Annotated[str, typer.Option(help="Start, such as 2026-11-29T18:00:00Z.")],
+    league: Annotated[str, typer.Option(help="League code.")] = "nfl",
+    season: Annotated[int | None, typer.Option(help="Default: from the day.")] = None,
+    postseason: Annotated[bool, typer.Option("--postseason", help="A playoff game.")] = False,
+    neutral: Annotated[bool, typer.Option("--neutral", help="Played at a neutral site.")] = False,
+) -> None:
+    """Add a scheduled game and its two markets, source `manual`. The same again changes nothing."""
+    from precog_core.database import open_database
+    from precog_pipelines.sources.manual import add_scheduled_game
+
+    start = _instant("--kickoff", kickoff)
+    with open_database() as database, database.transaction() as conn:
+        added = add_scheduled_game(
+            conn,
+            league,
+            away,
+            home,
+            start,
+            season=season,
+            game_type="postseason" if postseason else "regular",
+            neutral_site=neutral,
+        )
+    console = Console(soft_wrap=True)
+    state = "added" if added.changed else f"unchanged, source {added.source}"
+    console.print(f"{added.game_key} ({state})", highlight=False)
+    for ticker in added.tickers:
+        console.print(f"market {ticker}", highlight=False)
+
+
+@quotes.callback()
+def _quotes() -> None:
+    """Quotes of this home."""
+
+
+@quotes.command("add")
+def add_quote(
+    ticker: Annotated[str, typer.Option(help="Market, as `precog games add` prints it.")],
+    bid: Annotated[str, typer.Option(help="Best YES bid in dollars, such as 0.50.")],
+    ask: Annotated[str, typer.Option(help="Best YES ask in dollars, such as 0.51.")],
+    bid_size: Annotated[str, typer.Option(help="Contracts at the bid.")] = "500",
+    ask_size: Annotated[str, typer.Option(help="Contracts at the ask.")] = "500",
+    at: Annotated[
+        str | None, typer.Option(help="When it was seen; default now. Give it to repeat a batch.")
+    ] = None,
+    volume: Annotated[str | None, typer.Option(help="Contracts traded in 24 h.")] = None,
+    open_interest: Annotated[str | None, typer.Option(help="Contracts held.")] = None,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Also quote the other team's market, as one book.")
+    ] = False,
+) -> None:
+    """Add one quote, source `manual`. The same quote again changes nothing."""
+    from precog_core.database import open_database
+    from precog_pipelines.sources import manual
+
+    with open_database() as database, database.transaction() as conn:
+        written = manual.add_quote(
+            conn,
+            ticker,
+            _decimal("--bid", bid),
+            _decimal("--ask", ask),
+            _decimal("--bid-size", bid_size),
+            _decimal("--ask-size", ask_size),
+            observed_at=_instant("--at", at) if at else None,
+            volume=_optional("--volume", volume),
+            open_interest=_optional("--open-interest", open_interest),
+            mirror=mirror,
+        )
+    console = Console(soft_wrap=True)
+    console.print(f"{written.inserted} of {written.offered} quotes new", highlight=False)
+
+
+def _instant(option: str, text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise PrecogError(f"{option} {text!r} is not a time such as 2026-11-29T18:00:00Z") from None
+    if instant.tzinfo is None:
+        raise PrecogError(f"{option} {text!r} has no zone; end it with Z for UTC")
+    return instant.astimezone(UTC)
+
+
+def _decimal(option: str, text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise PrecogError(f"{option} {text!r} is not a number such as 0.50") from None
+    if not number.is_finite() or number < 0:
+        raise PrecogError(f"{option} {text!r} is not a number from 0 on")
+    return number
+
+
+def _optional(option: str, text: str | None) -> Decimal | None:
+    return None if text is None else _decimal(option, text)

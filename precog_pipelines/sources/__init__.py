@@ -15,7 +15,13 @@ from precog_pipelines.sources.protocols import GameSource, QuoteSource, SourceGa
 if TYPE_CHECKING:
     from precog_pipelines.sources.teams import TeamDirectory
 
-__all__ = ["GameSource", "QuoteSource", "open_game_source", "open_quote_source"]
+__all__ = [
+    "GameSource",
+    "QuoteSource",
+    "open_game_source",
+    "open_quote_source",
+    "quote_platform",
+]
 
 
 def open_game_source(
@@ -45,6 +51,11 @@ def open_game_source(
         f"unknown provider of games {provider!r}; sources.games.provider is one of sample, "
         "nflverse_file, nflverse"
     )
+
+
+def quote_platform(provider: str) -> str:
+    """The platform this home quotes: ``simulated`` for the sample, else ``closing_line``."""
+    return "simulated" if provider == "sample" else "closing_line"
 
 
 def open_quote_source(

@@ -10,6 +10,7 @@ known at kickoff, because the grid rounds it.
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 from typing import Literal
 
 from precog_pipelines.sources.config import ClosingLineSection
@@ -20,21 +21,22 @@ STORED_PLACES = Decimal("0.000001")
 TEAMS: tuple[Literal["home", "away"], ...] = ("home", "away")
 
 
-def implied_probability(moneyline: int) -> Decimal:
+def implied_probability(moneyline: int) -> Fraction:
     """What American odds pay for, margin included: m/(m + 100) for -m, 100/(m + 100) for +m."""
     if moneyline < 0:
-        return Decimal(-moneyline) / (100 - moneyline)
-    return Decimal(100) / (100 + moneyline)
+        return Fraction(-moneyline, 100 - moneyline)
+    return Fraction(100, 100 + moneyline)
 
 
 def no_vig_probability(home_moneyline: int, away_moneyline: int) -> Decimal:
     """P(home wins) without the bookmaker's margin: h/(h + a) of the implied probabilities."""
     home, away = implied_probability(home_moneyline), implied_probability(away_moneyline)
-    return home / (home + away)
+    fair = home / (home + away)
+    return Decimal(fair.numerator) / fair.denominator
 
 
 def book_around(mid: Decimal, spread: Decimal) -> tuple[Decimal, Decimal]:
-    """Bid and ask on the cent grid, exactly ``spread`` apart, as near to ``mid`` as the grid allows.
+    """Bid and ask on the cent grid, exactly ``spread`` apart, as near to ``mid`` as that allows.
 
     Stays inside 0.01 .. 0.99.
     """
@@ -49,11 +51,12 @@ class ClosingLineQuotes:
 
     source = "assumed_closing_line"
     platform_id = "closing_line"
-    label = "quotes assumed from closing lines (declared 31-minute look-ahead)"
 
     def __init__(self, config: ClosingLineSection) -> None:
         self.config = config
-        self.label = f"quotes assumed from closing lines (declared {config.lead_min:g}-minute look-ahead)"
+        self.label = (
+            f"quotes ASSUMED FROM CLOSING LINES (declared {config.lead_min:g}-minute look-ahead)"
+        )
 
     def quotes(self, games: Sequence[SourceGame]) -> Iterator[Quote]:
         """Two mirror quotes per game, ``lead_min`` before kickoff."""

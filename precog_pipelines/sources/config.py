@@ -1,4 +1,4 @@
-"""Settings of the sources: ``config/sources.yaml`` (where from) and ``config/leagues.yaml`` (who)."""
+"""Settings: ``config/sources.yaml`` (where from) and ``config/leagues.yaml`` (leagues, teams)."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -91,7 +91,7 @@ class Team(_Strict):
     aliases: dict[Literal["nflverse", "sample", "kalshi", "manual"], list[str]] = {}
 
     def names_in(self, source: str) -> list[str]:
-        return self.aliases.get(source, [self.code])  # type: ignore[call-overload,no-any-return]
+        return self.aliases.get(source, [self.code])  # type: ignore[call-overload]
 
 
 class Series(_Strict):

@@ -1,4 +1,4 @@
-"""Clocks of games: local time to UTC, and when a back-filled fact counts as known (models.md §3)."""
+"""Clocks of games: local time to UTC, and when a fact of the past counts as known."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -28,7 +28,7 @@ def result_known_at(
 
 
 def season_of(day: date, season_starts: str) -> int:
-    """Season of a local date for leagues labelled by their starting year (``MM-DD`` of its start)."""
+    """Season of a local date, labelled by its starting year; it starts on ``MM-DD``."""
     return day.year if day.strftime("%m-%d") >= season_starts else day.year - 1
 
 

@@ -56,10 +56,9 @@ def store_games(
     queries.lock_league(conn, league=league)
     _refuse_other_sources(conn, league, snapshot)
     snapshot_id = store_snapshot(conn, snapshot)
-    counts = _upsert(
+    return _upsert(
         conn, league, retrieval.games, snapshot.source, snapshot_id, config, backfill, snapshot.uri
     )
-    return counts
 
 
 def add_game(
@@ -140,9 +139,7 @@ def _rows(
         )
 
 
-def _refuse_other_sources(
-    conn: psycopg.Connection, league: str, snapshot: SourceSnapshot
-) -> None:
+def _refuse_other_sources(conn: psycopg.Connection, league: str, snapshot: SourceSnapshot) -> None:
     other = load_queries("games").other_sources(conn, league=league, source=snapshot.source)
     if other:
         source, count, first, last = other

@@ -105,7 +105,12 @@ class NflverseDownload(NflverseGames):
         # Imported here: it brings polars and requests.
         from nflreadpy.config import CacheMode, update_config
         from nflreadpy.downloader import NflverseDownloader
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+        from tenacity import (
+            Retrying,
+            retry_if_exception,
+            stop_after_attempt,
+            wait_random_exponential,
+        )
 
         # A cached answer would hide a score that was published since.
         update_config(cache_mode=CacheMode.OFF, timeout=self.config.timeout_s, verbose=False)

@@ -1,4 +1,4 @@
-"""What a provider of games or quotes promises: typed rows, already checked, and where they came from.
+"""What a provider of games or quotes promises: typed rows, checked, and where they came from.
 
 Rows are frozen data classes rather than a frame. Each is refused or accepted by itself, with the
 line and column it stood in, and goes from here straight into COPY.
@@ -93,7 +93,7 @@ class GameSource(Protocol):
         """Seasons the provider has, ascending. PrecogError for a league it does not have."""
 
     def games(self, league: str, seasons: Sequence[int] | None = None) -> Retrieval:
-        """The games of ``seasons`` (None: all). PrecogError naming what it has when one is absent."""
+        """The games of ``seasons`` (None: all). PrecogError, naming those it has, for another."""
 
     def known_holes(self, league: str, season: int) -> int:
         """Games that the provider is known to lack in ``season``; 0 where it is complete."""

@@ -45,9 +45,7 @@ def store_quotes(
     """
     queries = load_queries("quotes")
     queries.create_staged_quotes(conn)
-    rows = (
-        (_market(markets, quote.game_key, quote.team), *quote[2:]) for quote in quotes
-    )
+    rows = ((_market(markets, quote.game_key, quote.team), *quote[2:]) for quote in quotes)
     offered = copy_rows(conn, "staged_quotes", _COLUMNS, rows)
     queries.ensure_months_of_quotes(conn)
     inserted = queries.insert_quotes(conn, source=source, received_at=received_at)

@@ -9,7 +9,7 @@ from precog_pipelines.sources.protocols import SourceGame
 def select_seasons(
     games: Iterable[SourceGame], seasons: Sequence[int] | None, provider: str
 ) -> tuple[SourceGame, ...]:
-    """Games of ``seasons`` (None: all). PrecogError naming the seasons there are, if one is absent."""
+    """Games of ``seasons`` (None: all). PrecogError, naming the seasons there are, for another."""
     games = tuple(games)
     if seasons is None:
         return games

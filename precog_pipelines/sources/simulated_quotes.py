@@ -32,7 +32,7 @@ _SEED = b"precog simulated quotes v1:"
 
 
 class SimulatedQuotes:
-    """QuoteSource of the sample: hourly from kickoff - 24 h to kickoff, two mirror markets a game."""
+    """QuoteSource of the sample: two mirror markets a game, hourly over the last 24 h."""
 
     source = "simulated"
     platform_id = "simulated"
@@ -112,7 +112,14 @@ def _game_quotes(game: SourceGame, prior: float) -> Iterator[Quote]:
 
 
 def _rows(
-    key: str, team: Any, times: list[datetime], bid: Any, ask: Any, sizes: Any, traded: Any, held: Any
+    key: str,
+    team: Any,
+    times: list[datetime],
+    bid: Any,
+    ask: Any,
+    sizes: Any,
+    traded: Any,
+    held: Any,
 ) -> Iterator[Quote]:
     """Cents and counts as quotes, each with the reason a recorder would have written it for."""
     bids, asks, volumes, interests = bid.tolist(), ask.tolist(), traded.tolist(), held.tolist()

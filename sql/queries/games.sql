@@ -259,8 +259,9 @@ SELECT league,
        season,
        count(*) FILTER (WHERE game_type = 'regular') AS regular,
        count(*) FILTER (WHERE game_type = 'postseason') AS postseason,
-       count(*) FILTER (WHERE status NOT IN ('final', 'canceled')) AS open,
-       min(source) FILTER (WHERE source <> 'manual') AS source
+       count(*) FILTER (WHERE status NOT IN ('final', 'canceled')) AS still_open,
+       max(coalesce(kickoff_at, result_known_at)) AS newest,
+       min(source) AS source
 FROM games
 WHERE source <> 'manual'
 GROUP BY league, season
@@ -268,7 +269,6 @@ ORDER BY league, season;
 
 -- name: newest_result(league)^
 SELECT max(kickoff_at) FILTER (WHERE status = 'final') AS newest_result_at,
-       min(kickoff_at) FILTER (WHERE status = 'scheduled') AS next_kickoff_at,
-       min(source) FILTER (WHERE source <> 'manual') AS source
+       min(kickoff_at) FILTER (WHERE status = 'scheduled') AS next_kickoff_at
 FROM games
 WHERE league = :league;

@@ -110,12 +110,44 @@ WHERE m.platform_id = :platform_id
   AND g.season = ANY (:seasons);
 
 -- name: market_by_ticker(ticker)
-SELECT m.market_id, m.platform_id, g.game_key, g.kickoff_at
+SELECT m.market_id,
+       g.game_key,
+       CASE WHEN m.yes_team_id = g.home_team_id THEN 'home' ELSE 'away' END AS team,
+       ma.price_ranges,
+       mirror.market_id AS mirror_id
 FROM markets AS m
 JOIN events AS e USING (event_id)
-LEFT JOIN games AS g USING (game_id)
+JOIN games AS g USING (game_id)
+JOIN market_attributes AS ma
+    ON ma.market_id = m.market_id
+    AND ma.row_current_ind
+LEFT JOIN markets AS mirror
+    ON mirror.event_id = m.event_id
+    AND mirror.yes_team_id <> m.yes_team_id
 WHERE m.ticker = :ticker
 ORDER BY m.platform_id;
+
+-- name: tickers_of_game(game_id, platform_id)
+SELECT m.ticker
+FROM markets AS m
+JOIN events AS e USING (event_id)
+JOIN games AS g USING (game_id)
+WHERE e.game_id = :game_id
+  AND m.platform_id = :platform_id
+ORDER BY m.yes_team_id = g.away_team_id;
+
+-- name: game_source(game_key)$
+SELECT source
+FROM games
+WHERE game_key = :game_key;
+
+-- name: game_id(game_key)$
+SELECT game_id
+FROM games
+WHERE game_key = :game_key;
+
+-- name: database_now()$
+SELECT now();
 
 -- name: markets_summary(platform_id, league, seasons)^
 SELECT count(*) AS markets,

@@ -105,19 +105,38 @@ SELECT DISTINCT ON (game_id) game_id, p_home::DOUBLE PRECISION AS p_home, source
 FROM closes
 ORDER BY game_id, rank;
 
--- name: quotes_summary(market_ids)^
+-- name: quotes_summary(platform_id, league, seasons)^
 SELECT count(*) AS quotes,
        min(q.observed_at) AS first_observed_at,
        max(q.observed_at) AS last_observed_at
-FROM market_snapshots AS q
-WHERE q.market_id = ANY (:market_ids);
+FROM games AS g
+JOIN events AS e USING (game_id)
+JOIN markets AS m USING (event_id)
+JOIN market_snapshots AS q USING (market_id)
+WHERE m.platform_id = :platform_id
+  AND g.league = :league
+  AND g.season = ANY (:seasons);
 
--- name: quotes_preview(market_ids)
+-- name: quotes_preview(platform_id, league, seasons)
+-- The last game of the seasons.
+WITH last_game AS (
+    SELECT g.game_id, g.kickoff_at
+    FROM games AS g
+    WHERE g.league = :league
+      AND g.season = ANY (:seasons)
+      AND g.kickoff_at IS NOT NULL
+    ORDER BY g.kickoff_at DESC, g.game_id
+    LIMIT 1
+)
 SELECT m.ticker, q.observed_at, q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size, q.volume,
        q.open_interest, q.write_reason, q.source
-FROM market_snapshots AS q
-JOIN markets AS m USING (market_id)
-WHERE q.market_id = ANY (:market_ids)
+FROM last_game AS g
+JOIN events AS e USING (game_id)
+JOIN markets AS m USING (event_id)
+JOIN market_snapshots AS q
+    ON q.market_id = m.market_id
+    AND q.observed_at BETWEEN g.kickoff_at - INTERVAL '24 hours' AND g.kickoff_at
+WHERE m.platform_id = :platform_id
 ORDER BY q.observed_at DESC, m.ticker
 LIMIT 8;
 

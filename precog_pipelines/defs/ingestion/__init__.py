@@ -1,0 +1,1 @@
+"""Stage 1: games, their markets and quotes, from the source this home is filled from."""

@@ -1,0 +1,214 @@
+"""Checks of games, markets and quotes; blocking where a rating or a trade would rest on them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from precog_core.database.queries import load_queries
+from precog_core.errors import PrecogError
+from precog_pipelines.defs.metadata import markdown_table
+from precog_pipelines.resources import PostgresResource
+from precog_pipelines.sources import open_game_source
+from precog_pipelines.sources.config import league_config, sources_config
+
+_RUNNING = timedelta(days=30)
+_OFF_SEASON = timedelta(days=230)
+"""From the last game of a season to the first of the next, and some."""
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            "games_unique",
+            asset="games",
+            blocking=True,
+            description="No team plays twice on one day: such a game is stored under two keys.",
+        ),
+        dg.AssetCheckSpec(
+            "results_possible",
+            asset="games",
+            blocking=True,
+            description=(
+                "Finals have scores in range, were played in the past, and are known after their "
+                "fixture and not in the future."
+            ),
+        ),
+        dg.AssetCheckSpec(
+            "results_present",
+            asset="games",
+            description="No fixture is more than two days old without a result.",
+        ),
+    ]
+)
+def games_checks(postgres: PostgresResource) -> Iterator[dg.AssetCheckResult]:
+    queries = load_queries("games")
+    with postgres.database().transaction() as conn:
+        twice = _dicts(("day", "team", "games"), queries.teams_playing_twice_a_day(conn))
+        impossible = _dicts(
+            ("game_key", "home_score", "away_score", "kickoff_at", "result_known_at"),
+            queries.impossible_results(conn),
+        )
+        overdue = _dicts(("game_key", "kickoff_at", "source"), queries.overdue_results(conn))
+    yield _empty("games", "games_unique", twice)
+    yield _empty("games", "results_possible", impossible)
+    yield _empty("games", "results_present", overdue, dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(
+    asset="games",
+    name="seasons_complete",
+    description=(
+        "Every stored season has the games the league plays in it. Known holes of the source (the "
+        "sample lacks the 2018 postseason) are listed and allowed, a running season too."
+    ),
+)
+def seasons_complete(postgres: PostgresResource) -> dg.AssetCheckResult:
+    with postgres.database().transaction() as conn:
+        rows = list(load_queries("games").season_sizes(conn))
+    problems, holes = [], []
+    for league, season, regular, postseason, still_open, newest, source in rows:
+        expected = _expected(league, season)
+        running = still_open > 0 or newest is None or newest > datetime.now(UTC) - _RUNNING
+        if expected is None or running:
+            continue
+        known = _known_holes(source, league, season)
+        found = {"league": league, "season": season, "games": regular + postseason}
+        if known:
+            holes.append(found | {"expected": expected, "known to be missing": known})
+        if regular + postseason + known != expected:
+            problems.append(found | {"expected": expected, "known to be missing": known})
+    return dg.AssetCheckResult(
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "seasons": len(rows),
+            "known_holes": dg.MetadataValue.md(markdown_table(holes)),
+            "problems": dg.MetadataValue.md(markdown_table(problems)),
+        },
+    )
+
+
+@dg.asset_check(
+    asset="games",
+    name="results_fresh",
+    description=(
+        "The newest result is not older than an off-season. Reads the data, not the time of the "
+        "run. The packaged sample and a games file end when they end: they pass."
+    ),
+)
+def results_fresh(postgres: PostgresResource) -> dg.AssetCheckResult:
+    with postgres.database().transaction() as conn:
+        provider = sources_config(conn).games.provider
+        newest, upcoming = load_queries("games").newest_result(conn, league="nfl")
+    live = provider == "nflverse"
+    fresh = newest is not None and newest > datetime.now(UTC) - _OFF_SEASON
+    return dg.AssetCheckResult(
+        passed=fresh or not live,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "newest_result": newest.isoformat() if newest else "none",
+            "next_kickoff": upcoming.isoformat() if upcoming else "none",
+            "provider": provider,
+        },
+    )
+
+
+@dg.asset_check(
+    asset="markets",
+    name="two_markets_a_game",
+    blocking=True,
+    description="A quoted game has exactly two markets, one that pays for each team.",
+)
+def two_markets_a_game(postgres: PostgresResource) -> dg.AssetCheckResult:
+    with postgres.database().transaction() as conn:
+        rows = load_queries("markets").games_without_two_markets(conn)
+        return _empty(
+            "markets", "two_markets_a_game", _dicts(("platform", "game_key", "markets"), rows)
+        )
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            "quotes_valid",
+            asset="market_snapshots",
+            blocking=True,
+            description="Bid below ask, both on the cent grid between 0 and 1, sizes present.",
+        ),
+        dg.AssetCheckSpec(
+            "mirrors_consistent",
+            asset="market_snapshots",
+            blocking=True,
+            description="The two bids of a game sum to less than 1, the two asks to more.",
+        ),
+        dg.AssetCheckSpec(
+            "quotes_labelled",
+            asset="market_snapshots",
+            blocking=True,
+            description="Simulated and assumed quotes say so, and no recorded market carries one.",
+        ),
+        dg.AssetCheckSpec(
+            "quotes_before_kickoff",
+            asset="market_snapshots",
+            blocking=True,
+            description="No simulated or assumed quote is later than the kickoff.",
+        ),
+    ]
+)
+def quote_checks(postgres: PostgresResource) -> Iterator[dg.AssetCheckResult]:
+    queries = load_queries("quotes")
+    with postgres.database().transaction() as conn:
+        invalid = _dicts(
+            ("ticker", "observed_at", "yes_bid", "yes_ask", "source"), queries.invalid_quotes(conn)
+        )
+        mirrors = _dicts(
+            ("event", "observed_at", "bids", "asks"), queries.inconsistent_mirrors(conn)
+        )
+        labels = _dicts(("platform", "source", "quotes"), queries.mislabelled_quotes(conn))
+        late = queries.quotes_after_kickoff(conn)
+    yield _empty("market_snapshots", "quotes_valid", invalid)
+    yield _empty("market_snapshots", "mirrors_consistent", mirrors)
+    yield _empty("market_snapshots", "quotes_labelled", labels)
+    yield dg.AssetCheckResult(
+        asset_key="market_snapshots",
+        check_name="quotes_before_kickoff",
+        passed=late == 0,
+        metadata={"late_quotes": late},
+    )
+
+
+def _empty(
+    asset: str,
+    name: str,
+    problems: Sequence[dict[str, Any]],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    """Passes when there is no problem; the first ones are shown otherwise."""
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=name,
+        passed=not problems,
+        severity=severity,
+        metadata={
+            "problems": len(problems),
+            "first": dg.MetadataValue.md(markdown_table(problems)),
+        },
+    )
+
+
+def _dicts(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _expected(league: str, season: int) -> int | None:
+    try:
+        size = league_config(league).complete_season(season)
+    except PrecogError:  # games of a league without a source were entered by hand
+        return None
+    return size.regular + size.postseason if size else None
+
+
+def _known_holes(source: str, league: str, season: int) -> int:
+    return open_game_source("sample").known_holes(league, season) if source == "sample" else 0
