@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,16 +86,10 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """An embedded PostgreSQL for the whole session, without durability: a crash may lose it.
-
-    Not in pytest's temporary folder, which every other session of the same user closes to the
-    system user that the server runs as.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="precog-tests-") as folder,
-        EmbeddedServer(home := Path(folder)).lease() as address,
-    ):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An embedded PostgreSQL for the whole session, without durability: a crash may lose it."""
+    home = tmp_path_factory.mktemp("server")
+    with EmbeddedServer(home).lease() as address:
         running = Server(home, address)
         with running.admin() as conn:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):

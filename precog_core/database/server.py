@@ -115,7 +115,11 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """Stop the server and wait; open connections are cut, committed work is kept."""
+        address = self.address()
         self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop")
+        if address is not None and address.socket_dir != self.data:
+            with contextlib.suppress(OSError):
+                address.socket_dir.rmdir()
 
     def _settled(self) -> ServerAddress | None:
         """The running server once it is ready, or None once it is gone.
