@@ -242,6 +242,10 @@ def tick_runner(
     try:
         name = f"precog trading {dagster_run_id[:8] if dagster_run_id else os.getpid()}"
         conn.execute("SELECT set_config('application_name', %s, false)", (name,))
+        # Statements are planned once and kept, often while the tables are still empty; a tick reads
+        # few rows by key whatever their size, so no plan may ever read a whole table.
+        for setting in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            conn.execute(f"SET enable_{setting} = off")
         with conn.transaction():
             config = load_section("trading", TradingConfig, conn=conn)
             created = register_configured(conn)
@@ -283,9 +287,11 @@ def run_pending(
         report = replace(report, resumed_orders=runner.resume().orders)
         if report.resumed_orders:
             LOGGER.info("finished %d orders of an interrupted run", report.resumed_orders)
-        batches = pending_batches(
-            runner.conn, runner.config, environment, maximum=None if last else maximum + 1
-        )
+        # Listing reads wide, on a connection whose planner may choose freely.
+        with db.connection() as conn:
+            batches = pending_batches(
+                conn, runner.config, environment, maximum=None if last else maximum + 1
+            )
         chosen = [
             b for b in batches if (not first or b.at >= first) and (not last or b.at <= last)
         ][:maximum]
@@ -297,9 +303,8 @@ def run_pending(
                     number, len(chosen), batch.at.isoformat(), report.decisions, report.taken,
                     report.fills, report.positions_settled,
                 )  # fmt: skip
-        remaining = len(batches) > len(chosen) or bool(
-            pending_batches(runner.conn, runner.config, environment, maximum=1)
-        )
+        with db.connection() as conn:
+            remaining = bool(pending_batches(conn, runner.config, environment, maximum=1))
         if not remaining:
             final = runner.settle_everything()
             report = replace(

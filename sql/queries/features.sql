@@ -142,7 +142,10 @@ WITH moments AS (
         season,
         kickoff_at,
         CASE
-            WHEN kickoff_at IS NOT NULL THEN kickoff_at - make_interval(secs => :lead_s)
+            WHEN kickoff_at IS NOT NULL AND :is_decision
+                THEN kickoff_at - make_interval(secs => :lead_s)
+            WHEN kickoff_at IS NOT NULL
+                THEN greatest(kickoff_at - make_interval(secs => :lead_s), known_at)
             WHEN :is_decision AND :include_unknown_start
                 THEN CAST(split_part(game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York'
         END AS event_ts

@@ -151,7 +151,6 @@ SELECT now();
 
 -- name: markets_summary(platform_id, league, seasons)^
 SELECT count(*) AS markets,
-       count(DISTINCT e.event_id) AS events,
        min(e.start_at) AS first_start_at,
        max(e.start_at) AS last_start_at
 FROM markets AS m

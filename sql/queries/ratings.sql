@@ -69,9 +69,10 @@ GROUP BY season
 ORDER BY season;
 
 -- name: sources_of_games(league)
-SELECT DISTINCT source
+SELECT source, max(season) AS last_season
 FROM games
-WHERE league = :league;
+WHERE league = :league
+GROUP BY source;
 
 -- name: season_summaries(model_id, seasons)
 -- Brier score of the home team's expected score, ties left out.

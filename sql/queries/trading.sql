@@ -3,10 +3,17 @@
 
 -- name: decision_clock(environment)$
 -- The instant of the last decision: no later one may be earlier.
-SELECT max(decided_at)
-FROM decisions
-WHERE execution_environment = :environment
-  AND backtest_run_id IS NULL;
+-- OFFSET 0 makes it a walk back in time: an equality on the environment would be looked up first.
+SELECT latest.decided_at
+FROM (
+    SELECT decided_at, execution_environment
+    FROM decisions
+    WHERE backtest_run_id IS NULL
+    ORDER BY decided_at DESC
+    OFFSET 0
+) AS latest
+WHERE latest.execution_environment = :environment
+LIMIT 1;
 
 -- name: replay_start(earliest_s)$
 -- Just before the first tradable instant of the latest season that a champion has predicted, over
@@ -34,7 +41,8 @@ WHERE l.trading_enabled;
 --
 -- A quote waits unless its market was already decided on with it or a newer one, so quotes that
 -- were committed late are found as well. A prediction waits, where it meets a quote of the last
--- fresh_s seconds, unless its market was decided on with it or a newer one.
+-- fresh_s seconds, unless its market was decided on with it or a newer one. OFFSET 0 keeps the two
+-- tests lookups by key: as joins they would read the tables whole while statistics are young.
 WITH champions AS MATERIALIZED (
     SELECT model_id, league
     FROM probability_models
@@ -65,10 +73,11 @@ new_quotes AS (
           SELECT
           FROM decisions AS d
           WHERE d.market_id = q.market_id
-            AND d.quote_observed_at >= q.observed_at
-            AND d.purpose = 'entry'
             AND d.execution_environment = :environment
+            AND d.quote_observed_at >= q.observed_at
             AND d.backtest_run_id IS NULL
+            AND d.purpose = 'entry'
+          OFFSET 0
       )
 ),
 new_predictions AS (
@@ -96,11 +105,12 @@ new_predictions AS (
           FROM decisions AS d
           JOIN predictions AS used ON used.prediction_id = d.prediction_id
           WHERE d.market_id = m.market_id
+            AND d.execution_environment = :environment
             AND d.decided_at >= p.known_at
             AND (used.event_ts, used.known_at) >= (p.event_ts, p.known_at)
-            AND d.purpose = 'entry'
-            AND d.execution_environment = :environment
             AND d.backtest_run_id IS NULL
+            AND d.purpose = 'entry'
+          OFFSET 0
       )
 )
 SELECT batch_at, array_agg(DISTINCT market_id ORDER BY market_id) AS market_ids
@@ -330,10 +340,16 @@ FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
     confidence_level TEXT, confidence_metrics JSONB, recommended_action TEXT,
     row_start_ts TIMESTAMPTZ
 )
-WHERE e.edge_key = r.edge_key
-  AND e.execution_environment = :environment
-  AND e.backtest_run_id IS NULL
-  AND e.row_current_ind
+CROSS JOIN LATERAL (
+    SELECT c.edge_id
+    FROM edges AS c
+    WHERE c.edge_key = r.edge_key
+      AND c.execution_environment = :environment
+      AND c.backtest_run_id IS NULL
+      AND c.row_current_ind
+    LIMIT 1
+) AS held
+WHERE e.edge_id = held.edge_id
   AND (e.prediction_id, e.true_win_probability, e.market_implied_probability, e.market_price,
        e.fee, e.confidence_level, e.confidence_metrics, e.recommended_action)
       IS DISTINCT FROM
@@ -375,6 +391,7 @@ WHERE NOT EXISTS (
       AND e.execution_environment = :environment
       AND e.backtest_run_id IS NULL
       AND e.row_current_ind
+    OFFSET 0
 );
 
 -- name: insert_order_intents(rows)!
