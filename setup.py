@@ -120,6 +120,7 @@ setup(
         # HTTP with timeouts; retries on reads only.
         "httpx>=0.28,<1",
         "tenacity>=9,<10",
+        "cryptography>=45",  # request signatures: RSA-PSS and Ed25519
         "nflreadpy>=0.1.5,<0.2",  # nflverse files
         "tzdata",  # zones where the system has none
     ],

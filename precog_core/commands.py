@@ -1,4 +1,4 @@
-"""The core's own commands: ``precog db`` and ``precog config``."""
+"""The core's own commands: ``precog db``, ``precog config`` and ``precog kalshi``."""
 
 import json
 import os
@@ -16,6 +16,7 @@ from precog_core import config as configuration
 from precog_core.database import DATABASES, Database, migrations, open_database
 from precog_core.database.server import EmbeddedServer, psql_path
 from precog_core.errors import PrecogError
+from precog_core.kalshi.commands import kalshi
 from precog_core.paths import home, resource
 from precog_core.secrets import MASK, is_secret_name, masked
 
@@ -27,9 +28,10 @@ _config = typer.Typer(no_args_is_help=True, help="Settings and where each comes 
 
 
 def register(app: typer.Typer) -> None:
-    """Add ``precog db …`` and ``precog config …``."""
+    """Add ``precog db …``, ``precog config …`` and ``precog kalshi …``."""
     app.add_typer(_database, name="db")
     app.add_typer(_config, name="config")
+    app.add_typer(kalshi, name="kalshi")
 
 
 @_database.command("migrate")
