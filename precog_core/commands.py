@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import psycopg
@@ -78,6 +79,25 @@ def _status(database: Database) -> dict[str, Any]:
         "migrations_applied": sum(state.applied for state in states),
         "migrations_pending": [s.migration.path.name for s in states if not s.applied],
     }
+
+
+@_database.command("audit")
+def audit(as_json: AsJson = False) -> None:
+    """Compare the live schema with the migrations; exit 1 and name what differs, if anything."""
+    from precog_core.database.audit import audit as find_differences
+
+    with open_database(migrate=False) as database:
+        differences = find_differences(database)
+    if as_json:
+        typer.echo(json.dumps({"differences": [asdict(item) for item in differences]}))
+    else:
+        for item in differences:
+            typer.echo(str(item))
+        plural = "" if len(differences) == 1 else "s"
+        words = f"{len(differences)} difference{plural}" if differences else "no difference"
+        typer.echo(f"{words} between the live schema and the migrations")
+    if differences:
+        raise typer.Exit(1)
 
 
 @_database.command(
