@@ -4,7 +4,6 @@ from datetime import UTC
 
 import dagster as dg
 
-from precog_pipelines.partitions import league_season
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import league_config, sources_config
@@ -17,7 +16,6 @@ EVERY_DAY = "0 10 * * *"
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets("games", "markets", "market_snapshots"),
-    partitions_def=league_season,
     description="Games, markets and quotes of one league and season from the source of this home.",
     tags={"stage": "ingestion"},
 )
