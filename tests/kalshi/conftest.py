@@ -1,0 +1,77 @@
+"""The venue on loopback, a client of it that never really waits, and the clock they share."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from precog_core.kalshi.client import KalshiClient
+from precog_core.kalshi.config import KalshiConfig
+from precog_core.kalshi.credentials import Credentials
+from precog_core.kalshi.limits import HostLimits
+from precog_core.kalshi.transport import Transport
+from tests.kalshi.server import FakeKalshi
+
+
+class Clock:
+    """Seconds that pass only by sleeping; remembers each sleep."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[FakeKalshi]:
+    with FakeKalshi() as running:
+        yield running
+
+
+@pytest.fixture
+def venue(_server: FakeKalshi) -> Iterator[FakeKalshi]:
+    """An empty venue on loopback."""
+    _server.reset()
+    yield _server
+    _server.reset()
+
+
+Connect = Callable[..., KalshiClient]
+
+
+@pytest.fixture
+def connect(venue: FakeKalshi, clock: Clock) -> Iterator[Connect]:
+    """``connect(credentials=None, **settings)``: a client of ``venue`` under those settings."""
+    clients: list[KalshiClient] = []
+
+    def make(credentials: Credentials | None = None, **settings: Any) -> KalshiClient:
+        config = KalshiConfig.model_validate({"rest_url": venue.url, "timeout_s": 2} | settings)
+        limits = HostLimits("test", config, clock, clock.sleep)
+        transport = Transport(
+            config, credentials, limits=limits, sleep=clock.sleep, now_ms=lambda: 1703123456789
+        )
+        clients.append(KalshiClient(config, transport))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.transport.close()
+
+
+@pytest.fixture
+def client(connect: Connect) -> KalshiClient:
+    return connect()
