@@ -1,7 +1,196 @@
-"""The commands this package adds to `precog`."""
+"""The commands this package adds to `precog`: positions, trades, profit, and the ledger's proof."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import psycopg
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most, the newest first.")]
+
+
+class Environment(StrEnum):
+    """Where the money is: play money, or one of the others."""
+
+    PAPER = "paper"
+    DEMO = "demo"
+    LIVE = "live"
+
+
+class PositionStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    SETTLED = "settled"
+
+
+InEnvironment = Annotated[Environment, typer.Option("--environment", help="Which account.")]
+
+_ledger = typer.Typer(no_args_is_help=True, help="The ledger and the proof that it balances.")
+_BRIEF = {
+    "strategy_name": "strategy",
+    "model_name": "model",
+    "original_quantity": "contracts",
+    "entry_price": "entry",
+    "exit_price": "exit",
+    "realized_pnl": "pnl",
+    "edge_at_execution": "edge",
+}
 
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the `precog` command line."""
+    app.command("positions")(positions)
+    app.command("trades")(trades)
+    app.command("pnl")(pnl)
+    app.add_typer(_ledger, name="ledger")
+
+
+def positions(
+    status: Annotated[
+        PositionStatus | None, typer.Option(help="Only those open, closed or settled.")
+    ] = None,
+    limit: Limit = 30,
+    environment: InEnvironment = Environment.PAPER,
+    as_json: AsJson = False,
+) -> None:
+    """Show positions: what was bought, at what price, and what it came to."""
+    from precog_trading.ledger.statements import rows
+
+    with _connection() as conn:
+        found = rows(
+            conn,
+            "performance",
+            "positions",
+            environment=environment.value,
+            status=status and status.value,
+            maximum=limit,
+        )
+        source = _source(conn, environment)
+    if as_json:
+        return _print_json({"data_source": source, "positions": found})
+    _print_table(
+        found,
+        "ticker side original_quantity entry_price exit_price fees realized_pnl status "
+        "strategy_name model_name entry_time",
+    )
+    return _print_source(source)
+
+
+def trades(
+    limit: Limit = 30, environment: InEnvironment = Environment.PAPER, as_json: AsJson = False
+) -> None:
+    """Show trades: one line per fill, with the edge at the price paid."""
+    from precog_trading.ledger.statements import rows
+
+    with _connection() as conn:
+        found = rows(conn, "performance", "trades", environment=environment.value, maximum=limit)
+        source = _source(conn, environment)
+    if as_json:
+        return _print_json({"data_source": source, "trades": found})
+    _print_table(
+        found,
+        "event_ts ticker action side quantity price fee edge_at_execution strategy_name "
+        "model_name quote_source",
+    )
+    return _print_source(source)
+
+
+def pnl(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False) -> None:
+    """Show profit and loss by strategy and model; the sum is the account's, exactly."""
+    from precog_trading.reports.summary import trading_summary
+
+    with _connection() as conn:
+        summary = trading_summary(conn, environment.value)
+    if as_json:
+        return _print_json(summary)
+    _print_table(
+        summary["pnl"],
+        "strategy_name strategy_version model_name model_version positions realised settlement "
+        "fees open_cost net",
+    )
+    console = Console(highlight=False)
+    for name in ("deposits", "cash", "open_cost", "fees", "net"):
+        console.print(f"{name.replace('_', ' '):<12}{_cell(summary[name]):>14}")
+    console.print(f"{'drawdown':<12}{100 * summary['max_drawdown']:>13.1f}%")
+    return _print_source(summary["data_source"])
+
+
+@_ledger.callback()
+def _ledger_group() -> None:
+    """The ledger and the proof that it balances."""
+
+
+@_ledger.command("verify")
+def verify(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False) -> None:
+    """Recompute every position and sum from the fills; exit 1 when anything differs."""
+    from precog_trading.ledger.audit import verify_ledger
+
+    with _connection() as conn:
+        audit = verify_ledger(conn, environment.value)
+    content = audit.as_dict()
+    if as_json:
+        _print_json(content)
+    else:
+        console = Console(highlight=False)
+        console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
+        for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "difference"):
+            console.print(f"{name.replace('_', ' '):<16}{_cell(content[name]):>14}")
+        console.print(
+            f"from {audit.entries} entries, {audit.fills} fills, {audit.positions} positions"
+        )
+        for problem in audit.problems:
+            console.print(f"[red]{problem}[/red]")
+    if not audit.balanced:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _connection() -> "Iterator[psycopg.Connection]":
+    from precog_core.database import open_database
+
+    with open_database() as database, database.transaction() as conn:
+        yield conn
+
+
+def _source(conn: "psycopg.Connection", environment: Environment) -> str:
+    from precog_trading.reports.summary import quote_sources, source_label
+
+    return source_label(quote_sources(conn, environment.value))
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    from precog_trading.ledger.statements import as_json
+
+    typer.echo(as_json(content))
+
+
+def _print_source(source: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(f"prices: {source}")
+
+
+def _print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
+    console = Console(highlight=False)
+    if not found:
+        console.print("none")
+        return
+    table = Table(box=None, pad_edge=False)
+    names = columns.split()
+    for name in names:
+        number = not isinstance(found[0][name], str)
+        table.add_column(_BRIEF.get(name, name), justify="right" if number else "left")
+    for row in found:
+        table.add_row(*(_cell(row[name]) for name in names))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    from precog_trading.reports.text import cell
+
+    return cell(value)

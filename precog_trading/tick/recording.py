@@ -5,6 +5,7 @@ without the tick's others, cannot exist. Keys make a second writing of the same 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import psycopg
 
@@ -27,11 +28,11 @@ def record(
     """
     if not decisions:
         return []
-    written = [_decision_row(d, quotes, predictions) for d in decisions]
-    stored = rows(conn, "trading", "insert_decisions", rows=as_json(written))
+    known_at = {d.decision_key: _known_at(d, quotes, predictions) for d in decisions}
+    written = as_json([_decision_row(d) for d in decisions])
+    stored = rows(conn, "trading", "insert_decisions", rows=written)
     new_keys = {row["decision_key"] for row in stored}
     new = [d for d in decisions if d.decision_key in new_keys]
-    known_at = {row["decision_key"]: row["known_at"] for row in written}
     edges = [_edge_row(d, known_at[d.decision_key]) for d in new if d.edge_row is not None]
     if edges:
         text = as_json(edges)
@@ -51,11 +52,11 @@ def _run_id(decision: Decision) -> str:
     return decision.dagster_run_id or decision.tick_id
 
 
-def _decision_row(
+def _known_at(
     decision: Decision, quotes: Mapping[int, Quote], predictions: Mapping[int, Prediction]
-) -> Row:
-    quote = quotes[decision.market_id]
-    known_at = quote.known_at
+) -> datetime:
+    """When the facts of the decision were all known."""
+    known_at = quotes[decision.market_id].known_at
     if decision.prediction_id is not None:
         known_at = max(known_at, predictions[decision.prediction_id].known_at)
     if known_at > decision.decided_at:
@@ -64,6 +65,10 @@ def _decision_row(
             f"{decision.decided_at.isoformat()} with a fact known only at {known_at.isoformat()}; "
             "the tick is refused"
         )
+    return known_at
+
+
+def _decision_row(decision: Decision) -> Row:
     return {
         "decision_key": decision.decision_key,
         "tick_id": decision.tick_id,
@@ -80,8 +85,6 @@ def _decision_row(
         "model_id": decision.model_id,
         "method_id": decision.method_id,
         "prediction_id": decision.prediction_id,
-        "event_ts": quote.observed_at,
-        "known_at": known_at,
         "outcome": decision.outcome,
         "skip_reason": decision.skip_reason,
         "probability": decision.probability,
@@ -95,7 +98,7 @@ def _decision_row(
     }
 
 
-def _edge_row(decision: Decision, known_at: object) -> Row:
+def _edge_row(decision: Decision, known_at: datetime) -> Row:
     edge = decision.edge_row
     assert edge is not None  # noqa: S101 - the caller chose those that have one
     return {

@@ -273,12 +273,14 @@ def run_pending(
     maximum: int = 500,
     environment: Environment = Environment.PAPER,
     dagster_run_id: str | None = None,
+    log: Callable[[str], None] = LOGGER.info,
     step: Callable[[str], None] | None = None,
 ) -> RunReport:
     """Finish leftovers, then decide on the oldest waiting batches; at the end of all, settle.
 
-    ``first`` and ``last`` (instants) narrow the batches, ``maximum`` bounds them. ``step`` is told
-    the name of each point between two effects; tests use it to stop there.
+    ``first`` and ``last`` (instants) narrow the batches, ``maximum`` bounds them. ``log`` gets
+    progress in words. ``step`` is told the name of each point between two effects; tests use it to
+    stop there.
     """
     report = RunReport()
     with tick_runner(db, environment, dagster_run_id) as runner:
@@ -286,7 +288,7 @@ def run_pending(
             runner.step = step
         report = replace(report, resumed_orders=runner.resume().orders)
         if report.resumed_orders:
-            LOGGER.info("finished %d orders of an interrupted run", report.resumed_orders)
+            log(f"finished {report.resumed_orders} orders of an interrupted run")
         # Listing reads wide, on a connection whose planner may choose freely.
         with db.connection() as conn:
             batches = pending_batches(
@@ -298,11 +300,11 @@ def run_pending(
         for number, batch in enumerate(chosen, start=1):
             report = report.plus(runner.run_tick(batch))
             if number % _REPORT_EVERY == 0 or number == len(chosen):
-                LOGGER.info(
-                    "%d of %d ticks to %s: %d decisions, %d orders, %d fills, %d positions settled",
-                    number, len(chosen), batch.at.isoformat(), report.decisions, report.taken,
-                    report.fills, report.positions_settled,
-                )  # fmt: skip
+                log(
+                    f"{number} of {len(chosen)} ticks, to {batch.at:%Y-%m-%d %H:%M}: "
+                    f"{report.decisions} decisions, {report.taken} orders, {report.fills} fills, "
+                    f"{report.positions_settled} positions settled"
+                )
         with db.connection() as conn:
             remaining = bool(pending_batches(conn, runner.config, environment, maximum=1))
         if not remaining:

@@ -1,5 +1,5 @@
 DROP INDEX idx_positions_market_id_open;
-DROP INDEX idx_orders_execution_environment_event_ts;
+DROP INDEX idx_decisions_execution_environment_decided_at_taken;
 DROP INDEX idx_games_result_known_at;
 DROP INDEX idx_predictions_known_at;
 DROP INDEX idx_decisions_market_id_execution_environment_quote;

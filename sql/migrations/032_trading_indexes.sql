@@ -23,9 +23,10 @@ CREATE INDEX idx_games_result_known_at ON games (result_known_at)
     WHERE result_known_at IS NOT NULL;
 COMMENT ON INDEX idx_games_result_known_at IS 'Finds games whose result became known in an interval.';
 
-CREATE INDEX idx_orders_execution_environment_event_ts
-    ON orders (execution_environment, event_ts);
-COMMENT ON INDEX idx_orders_execution_environment_event_ts IS
+CREATE INDEX idx_decisions_execution_environment_decided_at_taken
+    ON decisions (execution_environment, decided_at)
+    WHERE outcome = 'taken';
+COMMENT ON INDEX idx_decisions_execution_environment_decided_at_taken IS
     'Counts the entries of the last hour and day.';
 
 CREATE INDEX idx_positions_market_id_open ON positions (market_id)

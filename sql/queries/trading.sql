@@ -246,9 +246,11 @@ WITH concerned AS (
     WHERE e.game_id = ANY (CAST(:game_ids AS BIGINT[]))
     UNION
     SELECT o.order_id
-    FROM orders AS o
-    WHERE o.execution_environment = :environment
-      AND o.event_ts > CAST(:now AS TIMESTAMPTZ) - INTERVAL '25 hours'
+    FROM decisions AS d
+    JOIN orders AS o ON o.decision_id = d.decision_id
+    WHERE d.execution_environment = :environment
+      AND d.decided_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '25 hours'
+      AND d.outcome = 'taken'
 )
 SELECT d.decided_at, o.platform_id, o.strategy_id, e.game_id
 FROM concerned AS c
@@ -309,22 +311,21 @@ WHERE a.approved_at <= :now
 INSERT INTO decisions (
     decision_key, tick_id, dagster_run_id, decided_at, execution_environment, backtest_run_id,
     market_id, side, purpose, exit_condition, position_id, strategy_id, model_id, method_id,
-    prediction_id, event_ts, known_at, outcome, skip_reason, probability, price, fee, edge, stake,
-    quantity, quote_observed_at, inputs
+    prediction_id, outcome, skip_reason, probability, price, fee, edge, stake, quantity,
+    quote_observed_at, inputs
 )
 SELECT
     r.decision_key, r.tick_id, r.dagster_run_id, r.decided_at, r.execution_environment,
     r.backtest_run_id, r.market_id, r.side, r.purpose, r.exit_condition, r.position_id,
-    r.strategy_id, r.model_id, r.method_id, r.prediction_id, r.event_ts, r.known_at, r.outcome,
-    r.skip_reason, r.probability, r.price, r.fee, r.edge, r.stake, r.quantity,
-    r.quote_observed_at, r.inputs
+    r.strategy_id, r.model_id, r.method_id, r.prediction_id, r.outcome, r.skip_reason,
+    r.probability, r.price, r.fee, r.edge, r.stake, r.quantity, r.quote_observed_at, r.inputs
 FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
     decision_key TEXT, tick_id TEXT, dagster_run_id TEXT, decided_at TIMESTAMPTZ,
     execution_environment TEXT, backtest_run_id BIGINT, market_id BIGINT, side TEXT, purpose TEXT,
     exit_condition TEXT, position_id BIGINT, strategy_id BIGINT, model_id BIGINT,
-    method_id BIGINT, prediction_id BIGINT, event_ts TIMESTAMPTZ, known_at TIMESTAMPTZ,
-    outcome TEXT, skip_reason TEXT, probability NUMERIC, price NUMERIC, fee NUMERIC, edge NUMERIC,
-    stake NUMERIC, quantity NUMERIC, quote_observed_at TIMESTAMPTZ, inputs JSONB
+    method_id BIGINT, prediction_id BIGINT, outcome TEXT, skip_reason TEXT, probability NUMERIC,
+    price NUMERIC, fee NUMERIC, edge NUMERIC, stake NUMERIC, quantity NUMERIC,
+    quote_observed_at TIMESTAMPTZ, inputs JSONB
 )
 ON CONFLICT (decision_key) DO NOTHING
 RETURNING decision_key, decision_id;
@@ -397,12 +398,12 @@ WHERE NOT EXISTS (
 -- name: insert_order_intents(rows)!
 INSERT INTO orders (
     client_order_id, execution_environment, backtest_run_id, platform_id, market_id, decision_id,
-    strategy_id, model_id, method_id, event_ts, known_at, purpose, action, side, limit_price,
-    quantity, time_in_force, reduce_only, post_only, attempt_number
+    strategy_id, model_id, method_id, purpose, action, side, limit_price, quantity,
+    time_in_force, reduce_only, post_only, attempt_number
 )
 SELECT
     r.client_order_id, d.execution_environment, d.backtest_run_id, r.platform_id, d.market_id,
-    d.decision_id, d.strategy_id, d.model_id, d.method_id, d.decided_at, d.decided_at, d.purpose,
+    d.decision_id, d.strategy_id, d.model_id, d.method_id, d.purpose,
     r.action, d.side, r.limit_price, r.quantity, r.time_in_force, r.reduce_only, r.post_only,
     r.attempt_number
 FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (

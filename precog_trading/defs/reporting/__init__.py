@@ -1,0 +1,1 @@
+"""What trading came to, as an asset."""

@@ -1,0 +1,1 @@
+"""The trading tick as Dagster sees it: assets, checks, job and sensor."""

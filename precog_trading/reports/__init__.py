@@ -1,0 +1,1 @@
+"""What trading came to, for people: summaries, tables and plots."""
