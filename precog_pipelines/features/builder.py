@@ -67,15 +67,24 @@ class FeatureValue(NamedTuple):
     source_snapshot_id: int | None
 
 
-def moment_of(
-    kickoff_at: datetime | None, day: date, moment: Moment, config: FeaturesConfig
-) -> datetime | None:
-    """The instant of ``moment``. Start unknown: 00:00 Eastern of the day, decision only."""
-    if kickoff_at is not None:
-        return kickoff_at - config.lead(moment)
+def moment_of(game: GameFact, moment: Moment, config: FeaturesConfig) -> datetime | None:
+    """The instant of ``moment``, None when the game has no such moment.
+
+    Start unknown: 00:00 Eastern of the day, decision only. A game announced after its day-before
+    moment but before its decision is looked at when it is announced. One announced after its
+    decision has no moment at all.
+    """
+    if game.kickoff_at is None:
+        decision = datetime.combine(game.day, time(), tzinfo=EASTERN)
+    else:
+        decision = game.kickoff_at - config.lead("decision")
+    if game.known_at > decision:
+        return None
     if moment == "decision":
-        return datetime.combine(day, time(), tzinfo=EASTERN)
-    return None
+        return decision
+    if game.kickoff_at is None or game.known_at == decision:
+        return None
+    return max(game.kickoff_at - config.lead("day_before"), game.known_at)
 
 
 def build_features(
@@ -91,9 +100,9 @@ def build_features(
     """Values game by game, moment by moment, in registry order.
 
     ``games`` are all games of whole seasons, ``ratings`` all ratings up to them; both in playing
-    order, revisions of one rating in order of revision. A moment later than ``now``, or earlier
-    than the game's own announcement, gives no values. Raises PrecogError when a result is marked as
-    known before its own decision: the source's times are wrong and every feature would leak.
+    order, revisions of one rating in order of revision. A moment later than ``now`` gives no
+    values. Raises PrecogError when a result is marked as known before its own decision: the
+    source's times are wrong and every feature would leak.
     """
     played = _results_by_team_season(games)
     rated = _ratings_by_team(ratings)
@@ -103,8 +112,8 @@ def build_features(
         same_division = _same_division(game, aligned_since)
         advantage = 0.0 if game.neutral else parameters.home_advantage(game.season)
         for moment in MOMENTS:
-            at = moment_of(game.kickoff_at, game.day, moment, config)
-            if at is None or at > now or game.known_at > at:
+            at = moment_of(game, moment, config)
+            if at is None or at > now:
                 continue
             if game.result_known_at is not None and game.result_known_at <= at:
                 raise PrecogError(

@@ -41,6 +41,7 @@ def feature_matrix(
     column per registered feature, NaN where undefined. Instants are UTC. Games whose start is
     unknown have only a decision moment and come only with ``include_unknown_start``.
 
+    The day-before moment of a game that was announced later than that is its announcement.
     A game without stored features (its moment lies ahead, or it was announced later) has no row.
     Raises PrecogError when a game has only some of the registered features.
     """

@@ -43,7 +43,7 @@ def ratings(
         table = rating_table(conn, find_elo_model(conn, league, elo), instant)
     if not table:
         raise PrecogError(
-            f"no rating of league {league} was known on {instant:%Y-%m-%d}; choose a later date"
+            f"no rating of league {league} was known by {instant.isoformat()}; choose a later date"
         )
     if as_json:
         rows = [row._asdict() | {"last_game_at": row.last_game_at.isoformat()} for row in table]
@@ -58,7 +58,9 @@ def ratings(
             )
         )
         return
-    shown = Table(title=f"{model_name(league)} {elo.version}, known on {instant:%Y-%m-%d}")
+    # A date means its end, which is the next day's midnight.
+    day = as_of or f"{instant:%Y-%m-%d}"
+    shown = Table(title=f"{model_name(league)} {elo.version}, known on {day}")
     shown.add_column("#", justify="right")
     shown.add_column("Team")
     shown.add_column("Rating", justify="right")

@@ -214,10 +214,6 @@ def require_seasons(
     stored = load_queries("ratings").seasons_of_games(conn, league=league)
     present = {season for season, _ in stored}
     missing = sorted(s for s in source_seasons if s <= last and s not in present)
-    if present:
-        # A gap between stored seasons is a hole whatever the source says.
-        inner = range(min(present), min(last, max(present)) + 1)
-        missing = sorted({*missing, *(s for s in inner if s not in present)})
     if missing:
         keys = ", ".join(f"{league}|{season}" for season in missing)
         raise PrecogError(

@@ -1,7 +1,7 @@
 """Which seasons the source of a league's games offers, so that ratings never start over a hole.
 
-Asks without the network: the packaged sample and a file on disk say it themselves; of the download
-it is enough to know where it begins, because a gap between stored seasons is seen anyway.
+Asks without the network: the packaged sample and a file on disk say it themselves; the download has
+every season from 1999 to the last one stored.
 """
 
 import logging
@@ -23,11 +23,11 @@ def source_seasons(conn: psycopg.Connection, league: str) -> list[int]:
     """
     config = sources_config(conn)
     provider, path = config.games.provider, config.games.path
-    stored = {source for (source,) in load_queries("ratings").sources_of_games(conn, league=league)}
+    last_stored = dict(load_queries("ratings").sources_of_games(conn, league=league))
     if provider == "nflverse":
-        return [_NFLVERSE_BEGINS] if "nflverse" in stored else []
+        return list(range(_NFLVERSE_BEGINS, last_stored.get("nflverse", 0) + 1))
     if provider == "nflverse_file" and (path is None or not path.exists()):
         _log.warning("cannot check that all seasons are stored: %s is gone", path)
         return []
     source = open_game_source(provider, path, config=config)
-    return source.seasons(league) if source.name in stored else []
+    return source.seasons(league) if source.name in last_stored else []

@@ -30,17 +30,27 @@ def canonical_table(frame: "pd.DataFrame", features: Sequence[Feature]) -> "pa.T
 
     instant = pa.timestamp("us", tz="UTC")
     types: dict[str, pa.DataType] = {
-        "game_key": pa.string(), "season": pa.int32(), "game_type": pa.string(),
-        LABEL: pa.int8(), **dict.fromkeys(_INSTANTS, instant),
-    }  # fmt: skip
+        "game_key": pa.string(),
+        "season": pa.int32(),
+        "game_type": pa.string(),
+        LABEL: pa.int8(),
+        **dict.fromkeys(_INSTANTS, instant),
+    }
     fields = [pa.field(column, types[column]) for column in KEY_COLUMNS]
     fields += [
         pa.field(feature.name, pa.float64(), metadata={"version": feature.version})
         for feature in features
     ]
-    return pa.Table.from_pandas(
-        frame, schema=pa.schema(fields), preserve_index=False
-    ).replace_schema_metadata(None)
+    columns = []
+    for field in fields:
+        values = frame[field.name]
+        if field.type == instant:
+            # Arrow's own way from a zoned column goes through a deprecated one of pandas.
+            naive = values.dt.tz_convert(None).to_numpy()
+            columns.append(pa.array(naive, pa.timestamp("us"), from_pandas=True).cast(instant))
+        else:
+            columns.append(pa.array(values.to_numpy(), field.type, from_pandas=True))
+    return pa.table(columns, schema=pa.schema(fields))
 
 
 def write_parquet(table: "pa.Table", path: Path) -> None:

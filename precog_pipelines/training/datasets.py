@@ -102,8 +102,8 @@ def build_dataset(
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"precog.dataset.{name}",))
     config = features_config()
     features = registered(league, config)
-    feature_ids = find_definitions(conn, features)
     content = _content(conn, league, features, now or datetime.now(UTC))
+    feature_ids = find_definitions(conn, features)
 
     artifact_dir.mkdir(parents=True, exist_ok=True)
     temporary = artifact_dir / f".{name}.{os.getpid()}.tmp"
@@ -220,7 +220,9 @@ def _content(
     for column in ("kickoff_at", "known_at", "result_known_at"):
         every[column] = pd.to_datetime(every[column], utc=True).astype("datetime64[us, UTC]")
 
-    counted = every["game_type"].isin(_COUNTED_TYPES)
+    # A game entered by hand has no source whose completeness could be judged.
+    manual = every["source"] == "manual"
+    counted = every["game_type"].isin(_COUNTED_TYPES) & ~manual
     final = every["status"] == "final"
     tie = final & (every["home_score"] == every["away_score"])
     labelled = every[counted & final & ~tie]
@@ -252,6 +254,7 @@ def _content(
             "preseason": int((every["game_type"] == "preseason").sum()),
             "exhibition": int((every["game_type"] == "exhibition").sum()),
             "missing_result": int((counted & ~final).sum()),
+            "manual": int(manual.sum()),
             "announced_after_decision": late,
         },
         neutral=int(frame["neutral_site"].sum()),

@@ -75,7 +75,7 @@ def features_historical(
     for league, seasons in seasons_by_league(list(context.partition_keys)).items():
         with database.transaction() as conn:
             written = write_features(
-                conn, league, seasons, now=datetime.now(UTC), dagster_run_id=context.run_id
+                conn, league, seasons, now=datetime.now(UTC), dagster_run_id=context.run.run_id
             )
             queries = load_queries("features")
             begins, ends = queries.feature_span(conn, league=league, seasons=seasons)

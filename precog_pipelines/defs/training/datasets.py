@@ -62,7 +62,7 @@ def training_datasets(
                 league,
                 name=dataset_name(league),
                 artifact_dir=home() / "datasets",
-                dagster_run_id=context.run_id,
+                dagster_run_id=context.run.run_id,
             )
         context.log.info(f"{dataset.name} {dataset.version}: {len(dataset.frame)} games")
         built.append(dataset)

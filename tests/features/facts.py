@@ -1,0 +1,133 @@
+"""Facts of a made-up league as the builder takes them, and two ways to tamper with the future."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from precog_pipelines.features.builder import FeatureValue, GameFact, RatingFact, build_features
+from precog_pipelines.features.config import FeaturesConfig
+from precog_pipelines.features.registry import Feature
+from precog_pipelines.ratings.elo import EloParameters, Era, MarginForm
+from precog_pipelines.ratings.history import FinishedGame, rating_rows
+from tests.synthetic_league import made_up_league
+
+# A league that plays back to back and has divisions, so that every feature is in the registry.
+LEAGUE = "nba"
+CONFIG = FeaturesConfig(division_alignment_since={LEAGUE: 2010})
+ELO = EloParameters(
+    k=20, eras=(Era(None, 48.0), Era(2011, 30.0)), reversion=1 / 3, margin=MarginForm.FOOTBALL
+)
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Games and the ratings that follow from them, both in playing order."""
+
+    games: tuple[GameFact, ...]
+    ratings: tuple[RatingFact, ...] = field(default=())
+
+    def rated(self) -> "Facts":
+        """With ratings computed afresh from these games alone."""
+        finished = [
+            FinishedGame(
+                g.game_id, g.season, g.home_team_id, g.away_team_id, g.home_score, g.away_score,
+                g.neutral, g.kickoff_at or g.known_at, g.result_known_at,
+            )
+            for g in self.games
+            if g.home_score is not None
+        ]  # fmt: skip
+        seasons = {g.game_id: g.season for g in self.games}
+        return Facts(
+            self.games,
+            tuple(
+                RatingFact(row.team_id, seasons[row.game_id], row.rating_after, row.known_at)
+                for row in rating_rows(finished, ELO)
+            ),
+        )
+
+
+def league_facts(seed: int = 7) -> Facts:
+    """Every fact of five seasons, a preseason left out as the queries leave it out."""
+    rows = [g.completed() for g in made_up_league(seed=seed) if g.game_type != "preseason"]
+    rows.sort(key=lambda g: (g.day, g.start, g.key))
+    teams = {code: n for n, code in enumerate(sorted({g.home for g in rows}), start=1)}
+    return Facts(
+        tuple(
+            GameFact(
+                game_id=n, season=g.season, day=g.day, kickoff_at=g.kickoff_at,
+                postseason=g.game_type == "postseason", neutral=g.neutral,
+                home_team_id=teams[g.home], away_team_id=teams[g.away],
+                home_division="AB"[teams[g.home] % 2], away_division="AB"[teams[g.away] % 2],
+                home_score=g.home_score, away_score=g.away_score, known_at=g.known_at,
+                result_known_at=g.result_known_at, source_snapshot_id=g.season,
+            )
+            for n, g in enumerate(rows, start=1)
+        )
+    ).rated()  # fmt: skip
+
+
+def build(facts: Facts, features: Sequence[Feature], *, now: datetime = NOW) -> list[FeatureValue]:
+    """All values of ``facts``."""
+    return list(
+        build_features(
+            facts.games, facts.ratings, features,
+            league=LEAGUE, parameters=ELO, config=CONFIG, now=now,
+        )
+    )  # fmt: skip
+
+
+def truncated(facts: Facts, at: datetime) -> Facts:
+    """What a database would have held at ``at``, ratings computed from it."""
+    games = tuple(
+        g
+        if g.result_known_at is not None and g.result_known_at <= at
+        else g._replace(home_score=None, away_score=None, result_known_at=None)
+        for g in facts.games
+        if g.known_at <= at
+    )
+    return Facts(games).rated()
+
+
+def poisoned(facts: Facts, at: datetime) -> Facts:
+    """Every fact known after ``at`` replaced by nonsense, still known when it was."""
+    games = []
+    for g in facts.games:
+        if g.known_at > at:
+            g = g._replace(
+                home_team_id=g.away_team_id, away_team_id=g.home_team_id, neutral=not g.neutral,
+                postseason=not g.postseason, day=g.day - timedelta(days=1), home_division="A",
+                away_division="A",
+            )  # fmt: skip
+        if g.result_known_at is not None and g.result_known_at > at:
+            g = g._replace(home_score=g.away_score * 3 + 7, away_score=g.home_score)
+        games.append(g)
+    ratings = tuple(
+        r._replace(rating_after=3000.0 - r.rating_after) if r.known_at > at else r
+        for r in facts.ratings
+    )
+    return Facts(tuple(games), ratings)
+
+
+def differences(
+    feature: Feature,
+    facts: Facts,
+    tamper: Callable[[Facts, datetime], Facts],
+    *,
+    before_build: Callable[[Facts], None] = lambda facts: None,
+    every: int = 7,
+) -> list[tuple[int, datetime]]:
+    """Moments at which ``feature`` changes when the future of that moment is tampered with."""
+    before_build(facts)
+    honest = {(v.game_id, v.event_ts): v for v in build(facts, [feature])}
+    changed = []
+    for (game_id, at), value in list(honest.items())[::every]:
+        other_facts = tamper(facts, at)
+        before_build(other_facts)
+        found = [
+            v for v in build(other_facts, [feature], now=at)
+            if (v.game_id, v.event_ts) == (game_id, at)
+        ]  # fmt: skip
+        if [(v.value, v.known_at) for v in found] != [(value.value, value.known_at)]:
+            changed.append((game_id, at))
+    return changed
