@@ -37,8 +37,6 @@ CREATE TABLE decisions (
     prediction_id BIGINT
         CONSTRAINT fk_decisions_prediction_id
             REFERENCES predictions (prediction_id) ON DELETE RESTRICT,
-    event_ts TIMESTAMPTZ NOT NULL,
-    known_at TIMESTAMPTZ NOT NULL,
     outcome TEXT NOT NULL
         CONSTRAINT ck_decisions_outcome CHECK (outcome IN ('taken', 'skipped')),
     skip_reason TEXT,
@@ -121,10 +119,6 @@ COMMENT ON COLUMN decisions.method_id IS
     'ran on its own.';
 COMMENT ON COLUMN decisions.prediction_id IS
     'Prediction used; NULL when there was none, which is itself a reason to skip.';
-COMMENT ON COLUMN decisions.event_ts IS
-    'When the newest fact decided on became true: the time of the quote.';
-COMMENT ON COLUMN decisions.known_at IS
-    'When the platform could first use all facts of the decision; at or before decided_at.';
 COMMENT ON COLUMN decisions.outcome IS
     'taken: an order intent was written in the same transaction; skipped: see skip_reason.';
 COMMENT ON COLUMN decisions.skip_reason IS

@@ -24,8 +24,6 @@ CREATE TABLE orders (
         CONSTRAINT fk_orders_model_id REFERENCES probability_models (model_id) ON DELETE RESTRICT,
     method_id BIGINT
         CONSTRAINT fk_orders_method_id REFERENCES methods (method_id) ON DELETE RESTRICT,
-    event_ts TIMESTAMPTZ NOT NULL,
-    known_at TIMESTAMPTZ NOT NULL,
     purpose TEXT NOT NULL
         CONSTRAINT ck_orders_purpose CHECK (purpose IN ('entry', 'exit')),
     exit_condition TEXT
@@ -137,9 +135,6 @@ COMMENT ON COLUMN orders.model_id IS 'Version of the probability model that gave
 COMMENT ON COLUMN orders.method_id IS
     'Method (strategy, model and configurations as one unit) that gave the order; NULL when the '
     'strategy ran on its own.';
-COMMENT ON COLUMN orders.event_ts IS 'When the quote that led to the order was true.';
-COMMENT ON COLUMN orders.known_at IS
-    'When the platform could first use it; never after the decision.';
 COMMENT ON COLUMN orders.purpose IS 'entry opens or adds to a position, exit reduces one.';
 COMMENT ON COLUMN orders.exit_condition IS
     'Condition that asked for the exit, or manual; set exactly when the purpose is exit.';

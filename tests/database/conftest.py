@@ -134,7 +134,7 @@ class World:
                 "decision_key": f"decision-{self.number()}", "tick_id": "t:1",
                 "decided_at": DECIDED, "execution_environment": "paper",
                 "market_id": values.get("market_id") or self.market(), "side": "yes",
-                "purpose": "entry", "event_ts": DECIDED, "known_at": DECIDED, "outcome": "taken",
+                "purpose": "entry", "outcome": "taken",
                 "inputs": {}, **values,
             },
         )  # fmt: skip
@@ -152,7 +152,7 @@ class World:
                     execution_environment=values.get("execution_environment", "paper"),
                     backtest_run_id=values.get("backtest_run_id"),
                 ),
-                "event_ts": DECIDED, "known_at": DECIDED, "purpose": "entry", "action": "buy",
+                "purpose": "entry", "action": "buy",
                 "side": "yes", "limit_price": "0.55", "quantity": 10, "time_in_force": "ioc",
                 **values,
             },

@@ -103,7 +103,7 @@ def test_an_order_is_born_as_an_intent(world: "World") -> None:
     [
         "limit_price = 0.60", "quantity = 11", "side = 'no'", "client_order_id = 'x'",
         "expires_at = now()", "decision_id = decision_id + 1", "strategy_id = 1",
-        "known_at = now()", "created_at = created_at + INTERVAL '1 s'",
+        "time_in_force = 'gtc'", "created_at = created_at + INTERVAL '1 s'",
     ],
 )  # fmt: skip
 def test_the_intent_of_an_order_never_changes(world: "World", change: str) -> None:

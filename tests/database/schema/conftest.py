@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from precog_core.database import Database
-
-if TYPE_CHECKING:
-    from tests.conftest import Server
 
 NOW = datetime(2026, 9, 14, 17, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -172,15 +169,6 @@ class Rows:
             "component": "test_component", "message": "a test", "fingerprint": "0" * 32,
         }  # fmt: skip
         return self.insert("alerts", **{**row, **values})
-
-
-@pytest.fixture(scope="session")
-def _shared(server: "Server", _template: str) -> Iterator[Database]:
-    """One database for the tests that need no commit: a clone for each would take a minute."""
-    database = server.create("precog_schema_shared", _template)
-    yield database
-    database.close()
-    server.drop("precog_schema_shared")
 
 
 @pytest.fixture
