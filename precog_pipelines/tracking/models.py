@@ -15,6 +15,7 @@ from precog_pipelines.tracking.runs import Tracking, without_hints
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import LoggedModel
     from mlflow.pyfunc import PyFuncModel
 
 CHAMPION = "champion"
@@ -99,7 +100,6 @@ def register(
     tracking: Tracking, name: str, run_id: str, *, description: str, tags: Mapping[str, str]
 ) -> Version:
     """The registered version made from ``run_id``; created when absent."""
-    import mlflow
     from mlflow.exceptions import MlflowException
 
     client = tracking.client()
@@ -112,9 +112,15 @@ def register(
         except MlflowException:
             if not client.search_registered_models(filter_string=f"name = '{name}'"):
                 raise
-    with tracking.active():
-        made = mlflow.register_model(f"runs:/{run_id}/{MODEL_NAME}", name, tags=dict(tags))
-    client.update_model_version(name, made.version, description)
+    model = _logged_models(tracking, run_id)[0]
+    made = client.create_model_version(
+        name,
+        model.artifact_location,
+        run_id=run_id,
+        tags=dict(tags),
+        description=description,
+        model_id=model.model_id,
+    )
     return Version(name, int(made.version), run_id)
 
 
@@ -157,9 +163,13 @@ def remove_alias(tracking: Tracking, name: str, alias: str) -> bool:
 
 
 def _delete_models(tracking: Tracking, run_id: str) -> None:
+    for model in _logged_models(tracking, run_id):
+        tracking.client().delete_logged_model(model.model_id)
+
+
+def _logged_models(tracking: Tracking, run_id: str) -> "list[LoggedModel]":
     client = tracking.client()
     experiment = client.get_run(run_id).info.experiment_id
-    for model in client.search_logged_models(
-        [experiment], filter_string=f"source_run_id = '{run_id}'"
-    ):
-        client.delete_logged_model(model.model_id)
+    return list(
+        client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+    )

@@ -24,6 +24,7 @@ GROUP_TAG = "precog.walk_forward"
 DAGSTER_RUN_TAG = "dagster/run_id"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+_ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # MLflow refuses larger batches.
 _METRICS_PER_BATCH = 1_000
 _ITEMS_PER_BATCH = 100
@@ -54,18 +55,27 @@ class Tracking:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Point MLflow's process-wide functions at this store; put the old address back after."""
+        """Point MLflow's process-wide functions at this store; put the old addresses back after.
+
+        MLflow also writes them to the environment, where a later step would take them for the
+        user's own choice.
+        """
         _quiet()
         import mlflow
 
-        before, registry_before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        before = {name: os.environ.get(name) for name in _ADDRESSES}
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
             yield
         finally:
-            mlflow.set_tracking_uri(before)
-            mlflow.set_registry_uri(registry_before)
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+            mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
     def experiment(self, league: str, family: str) -> str:
         """The id of experiment ``precog/<league>/<family>``, created when absent."""

@@ -124,3 +124,12 @@ def importance(tracking: Tracking, record: Record) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         path = tracking.client().download_artifacts(record.parent_run_id, IMPORTANCE_FILE, folder)
         return json.loads(Path(path).read_text())
+
+
+def artifact(tracking: Tracking, record: Record, name: str) -> bytes | None:
+    """A file of the parent run, such as ``reliability.png``; None when it has no such file."""
+    client = tracking.client()
+    if name not in {file.path for file in client.list_artifacts(record.parent_run_id)}:
+        return None
+    with TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(record.parent_run_id, name, folder)).read_bytes()

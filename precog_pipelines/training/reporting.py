@@ -26,6 +26,14 @@ def season_metrics(predictions: "pd.DataFrame") -> dict[str, float]:
     return _values(predictions) if len(predictions) else {}
 
 
+def by_season_rows(predictions: "pd.DataFrame") -> list[dict[str, Any]]:
+    """One line per season for people: games, Brier, log loss, ECE, accuracy."""
+    return [
+        {"season": int(season)} | {k: v if k != "n" else int(v) for k, v in _values(games).items()}
+        for season, games in predictions.groupby("season")
+    ]
+
+
 def model_card(
     *,
     title: str,

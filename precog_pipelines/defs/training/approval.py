@@ -1,0 +1,76 @@
+"""Asset ``approved_model``: it can materialise only when a model passed the champion gate."""
+
+from typing import Any
+
+import dagster as dg
+
+from precog_pipelines.defs.metadata import table_metadata
+from precog_pipelines.partitions import league as by_league
+from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.tracking.runs import tracking_of
+
+TABLE = "probability_models"
+
+
+@dg.asset(
+    deps=["model_evaluation"],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "The league's champion: the best model that passed the gate holds the MLflow alias "
+        "champion and status testing (paper trading only), the others watch as challengers. When "
+        "none passes this fails with the reasons, and the champion stays. Never judged against the "
+        "market: that gate guards live trading."
+    ),
+)
+def approved_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.approval import GateRefused, approve
+
+    tracking, database = tracking_of(mlflow), postgres.database()
+    preview: list[dict[str, Any]] = []
+    metadata: dict[str, Any] = {}
+    for league in context.partition_keys:
+        try:
+            approval = approve(database, tracking, league)
+        except GateRefused as refusal:
+            # A retry would meet the same facts.
+            raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
+        champion = approval.champion
+        context.log.info(
+            f"{league}: champion is {champion.title} (registry version {approval.version.number}), "
+            f"{'changed' if approval.moved else 'as before'}"
+        )
+        titles = {"champion": f"{champion.title}, {approval.version.name}"}
+        preview.append(_line(league, "champion", titles["champion"], approval.version.number))
+        preview += [
+            _line(league, "challenger", f"{name}, {version.name}", version.number)
+            for name, version in approval.challengers.items()
+        ]
+        metadata |= {
+            "champion": champion.title,
+            "registry_version": approval.version.number,
+            "changed": approval.moved,
+            "compared_with": approval.compared_with,
+            "reasons": dg.MetadataValue.md("\n\n".join(approval.reasons.values())),
+            "verdict": champion.words(),
+            "mlflow_run": dg.MetadataValue.url(
+                tracking.run_url(
+                    champion.record.experiment_id, champion.record.latest.mlflow_run_id
+                )
+            ),
+        }
+    with database.transaction() as conn:
+        return dg.MaterializeResult(
+            metadata=table_metadata(conn, TABLE, rows=len(preview), preview=preview, **metadata)
+        )
+
+
+def _line(league: str, role: str, model: str, version: int) -> dict[str, Any]:
+    return {"league": league, "role": role, "model": model, "registry version": str(version)}

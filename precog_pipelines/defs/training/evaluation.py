@@ -1,0 +1,172 @@
+"""Asset ``model_evaluation``: every model beside market, Elo and home rate on the same games."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from precog_pipelines.defs.metadata import markdown_table, table_metadata
+from precog_pipelines.defs.training.models import ANY_SEASON
+from precog_pipelines.partitions import league as by_league
+from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.tracking.runs import tracking_of
+
+if TYPE_CHECKING:
+    from precog_pipelines.training.judging import Candidate, Judgement
+
+TABLE = "model_evaluations"
+
+
+@dg.asset(
+    deps=[
+        "elo_model",
+        "win_probability_model",
+        dg.AssetDep("market_snapshots", partition_mapping=ANY_SEASON),
+    ],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"python", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "calibration",
+            asset="model_evaluation",
+            description=(
+                "Out of sample, the calibration error is at most the larger of 0.05 and what "
+                "perfect calibration would still show at this number of games."
+            ),
+        ),
+        dg.AssetCheckSpec(
+            "leak_alarms",
+            asset="model_evaluation",
+            blocking=True,
+            description=(
+                "No model beats the market over a season, leans on one feature, or is much better "
+                "in training than out of sample."
+            ),
+        ),
+        dg.AssetCheckSpec(
+            "sanity_bands",
+            asset="model_evaluation",
+            blocking=True,
+            description=(
+                "No season is better than any honest forecast has been, and Elo lies in its band."
+            ),
+        ),
+    ],
+    description=(
+        "The newest walk-forward of every model compared with the home rate, Elo and the closing "
+        "market on the same games, with bootstrap intervals (table model_evaluations): over all "
+        "seasons, and over those before the last one, which choose the champion. Says so when the "
+        "market is better."
+    ),
+)
+def model_evaluation(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.judging import judge_league, log_evaluations, write_evaluations
+
+    tracking, database = tracking_of(mlflow), postgres.database()
+    judged: list[Judgement] = []
+    written = 0
+    for league in context.partition_keys:
+        judgement = judge_league(database, tracking, league)
+        written += write_evaluations(database, judgement)
+        log_evaluations(tracking, judgement)
+        judged.append(judgement)
+        for candidate in judgement.candidates:
+            context.log.info(candidate.words())
+            for finding in candidate.findings:
+                context.log.warning(f"{candidate.title}: {finding.level}: {finding.message}")
+    candidates = [candidate for judgement in judged for candidate in judgement.candidates]
+    windows = [window for c in candidates for window in c.evaluation.windows()]
+    metadata: dict[str, Any] = {
+        "verdict": dg.MetadataValue.md("\n\n".join(c.words() for c in candidates)),
+        "rows_inserted": written,
+    }
+    for candidate in candidates:
+        table = candidate.evaluation.by_season.to_dict("records")
+        shown = [{str(k): v for k, v in row.items()} for row in table]
+        metadata[f"{candidate.name}_by_season"] = dg.MetadataValue.md(
+            markdown_table(shown, limit=len(shown))
+        )
+        metadata[f"{candidate.name}_brier"] = candidate.evaluation.full.scores.brier
+        metadata[f"{candidate.name}_mlflow_run"] = dg.MetadataValue.url(
+            tracking.run_url(candidate.record.experiment_id, candidate.record.parent_run_id)
+        )
+    with database.transaction() as conn:
+        return dg.MaterializeResult(
+            metadata=table_metadata(
+                conn,
+                TABLE,
+                rows=sum(len(window.comparisons) for window in windows),
+                preview=[row for c in candidates for row in _comparisons(c)],
+                first=min(window.start for window in windows),
+                last=max(window.end for window in windows),
+                **metadata,
+            ),
+            check_results=_checks(judged),
+        )
+
+
+def _comparisons(candidate: "Candidate") -> list[dict[str, Any]]:
+    return [
+        {
+            "model": candidate.title,
+            "window": window.name,
+            "seasons": f"{window.seasons[0]}–{window.seasons[-1]}",
+            "baseline": baseline,
+            "games": result.n,
+            "Brier": result.model_scores.brier,
+            "baseline Brier": result.baseline_scores.brier,
+            "difference": result.brier_difference.mean,
+            "low": result.brier_difference.low,
+            "high": result.brier_difference.high,
+        }
+        for window in candidate.evaluation.windows()
+        for baseline, result in window.comparisons.items()
+    ]
+
+
+def _checks(judged: "list[Judgement]") -> list[dg.AssetCheckResult]:
+    calibration: dict[str, Any] = {}
+    calibrated = True
+    for judgement in judged:
+        for candidate in judgement.candidates:
+            window = candidate.evaluation.full
+            limit = max(judgement.config.champion.max_ece, window.ece_limit)
+            calibration[f"{candidate.name}_ece"] = window.scores.ece
+            calibration[f"{candidate.name}_limit"] = limit
+            calibrated &= window.scores.ece <= limit
+    leaks = ("beats_market", "one_feature", "train_test_gap")
+    bands = ("season_brier", "season_accuracy", "elo_band")
+    return [
+        dg.AssetCheckResult(
+            check_name="calibration",
+            passed=calibrated,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=calibration,
+        ),
+        _finding_check("leak_alarms", leaks, judged),
+        _finding_check("sanity_bands", bands, judged),
+    ]
+
+
+def _finding_check(
+    name: str, codes: tuple[str, ...], judged: "list[Judgement]"
+) -> dg.AssetCheckResult:
+    found = [
+        (candidate.title, finding)
+        for judgement in judged
+        for candidate in judgement.candidates
+        for finding in candidate.findings
+        if finding.code in codes
+    ]
+    lines = [f"- {title}: {finding.level}: {finding.message}" for title, finding in found]
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not any(finding.level == "alarm" for _, finding in found),
+        metadata={"findings": dg.MetadataValue.md("\n".join(lines) or "none")},
+    )

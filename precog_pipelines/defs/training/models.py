@@ -1,0 +1,114 @@
+"""Assets ``elo_model`` and ``win_probability_model``: fits recorded in MLflow and the database."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from precog_core.database import Database
+from precog_pipelines.defs.metadata import table_metadata
+from precog_pipelines.partitions import league as by_league
+from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.tracking.runs import Tracking, tracking_of
+from precog_pipelines.training.records import Record, out_of_sample
+from precog_pipelines.training.reporting import season_metrics
+
+TABLE = "model_training_runs"
+ANY_SEASON = dg.MultiToSingleDimensionPartitionMapping("league")
+
+Train = Callable[[Database, Tracking, str, str | None], Record]
+
+
+@dg.asset(
+    deps=[dg.AssetDep("elo_ratings", partition_mapping=ANY_SEASON)],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"python", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "Elo as a model among models: one MLflow run and one row of model_training_runs per season "
+        "pass, its probabilities before each game as the out-of-sample record, and the ratings "
+        "after the last game as a model that can be loaded. Nothing is rated here."
+    ),
+)
+def elo_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.elo_passes import train_elo
+
+    return _train(context, postgres.database(), tracking_of(mlflow), train_elo)
+
+
+@dg.asset(
+    deps=["training_datasets"],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"xgboost", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "Gradient-boosted trees, walked forward by season: the model of season S is trained on "
+        "earlier seasons only and is the one that predicts S. One MLflow run and one row of "
+        "model_training_runs per season. The same dataset, parameters and commit fit only once; an "
+        "interrupted run continues where it stopped."
+    ),
+)
+def win_probability_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.boosted import train_boosted
+
+    return _train(context, postgres.database(), tracking_of(mlflow), train_boosted)
+
+
+def _train(
+    context: dg.AssetExecutionContext, database: Database, tracking: Tracking, train: Train
+) -> dg.MaterializeResult:
+    import base64
+
+    from precog_pipelines.training.records import artifact
+    from precog_pipelines.training.reporting import by_season_rows
+
+    preview: list[dict[str, Any]] = []
+    metadata: dict[str, Any] = {}
+    first = last = None
+    rows = 0
+    for league in context.partition_keys:
+        record = train(database, tracking, league, context.run_id)
+        predictions = out_of_sample(tracking, record)
+        total = season_metrics(predictions)
+        url = tracking.run_url(record.experiment_id, record.parent_run_id)
+        context.log.info(
+            f"{league}: {len(record.seasons)} fits {'recorded' if record.created else 'there'}; "
+            f"Brier {total['brier']:.4f} over {int(total['n'])} games out of sample; {url}"
+        )
+        rows += len(record.seasons)
+        preview += [{"league": league} | row for row in by_season_rows(predictions)]
+        metadata |= {
+            "mlflow_run": dg.MetadataValue.url(url),
+            "created": record.created,
+            "walk_forward": record.walk_forward,
+            "trained_until": dg.MetadataValue.timestamp(record.latest.trained_until),
+        }
+        metadata |= {name: value for name, value in total.items() if name != "n"}
+        metadata["games_out_of_sample"] = int(total["n"])
+        for picture in ("reliability", "importance"):
+            content = artifact(tracking, record, f"{picture}.png")
+            if content is not None:
+                encoded = base64.b64encode(content).decode()
+                metadata[picture] = dg.MetadataValue.md(
+                    f"![{picture}](data:image/png;base64,{encoded})"
+                )
+        first = predictions["kickoff_at"].min().to_pydatetime()
+        last = predictions["kickoff_at"].max().to_pydatetime()
+    with database.transaction() as conn:
+        return dg.MaterializeResult(
+            metadata=table_metadata(
+                conn, TABLE, rows=rows, preview=preview[-10:], first=first, last=last, **metadata
+            )
+        )

@@ -1,0 +1,247 @@
+"""Issuing predictions: features of a moment in, rows of ``predictions`` out, written once.
+
+Two moments a game, a day before and at the decision. A prediction for a game that has started is
+back-filled and counts as known at its moment; one for a game still ahead is known from now.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+
+from precog_core.database.copying import copy_rows
+from precog_core.database.queries import load_queries
+from precog_pipelines.features.config import MOMENTS, Moment, features_config
+from precog_pipelines.features.matrix import feature_matrix
+from precog_pipelines.predictions.intervals import bin_intervals, interval_of
+from precog_pipelines.predictions.serving import Served
+from precog_pipelines.tracking.models import feature_names, load_model
+from precog_pipelines.tracking.runs import Tracking
+from precog_pipelines.training.records import SeasonRun
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.pyfunc import PyFuncModel
+
+ELO_FEATURES = ("elo_away", "elo_diff", "elo_home", "elo_prob")
+_GRID = Decimal("0.0001")
+_STAGED = (
+    "game_id", "model_id", "training_run_id", "p_home", "p_low", "p_high", "trained_until",
+    "mlflow_run_id", "registry_version", "features_hash", "event_ts", "known_at",
+)  # fmt: skip
+
+
+class Prediction(NamedTuple):
+    """One row of ``predictions``; probabilities on its grid of four decimals, instants UTC."""
+
+    game_id: int
+    model_id: int
+    training_run_id: int
+    p_home: Decimal
+    p_low: Decimal | None
+    p_high: Decimal | None
+    trained_until: datetime
+    mlflow_run_id: str
+    registry_version: int | None
+    features_hash: str
+    event_ts: datetime
+    known_at: datetime
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What one call did for a league. ``differing``: stored rows that would come out otherwise now.
+
+    ``without_model``: seasons that have too few before them. ``without_history``: games whose
+    teams had no known result yet. ``compared`` counts decision probabilities held against the
+    walk-forward record, ``largest_gap`` is their largest distance.
+    """
+
+    predictions: int
+    inserted: int
+    differing: int
+    without_model: tuple[int, ...]
+    without_history: int
+    compared: int
+    largest_gap: float
+
+
+def issue_predictions(
+    conn: psycopg.Connection,
+    tracking: Tracking,
+    league: str,
+    seasons: Sequence[int],
+    served: Sequence[Served],
+    *,
+    dagster_run_id: str | None,
+) -> Issued:
+    """Predict every game of ``seasons`` with every served model and store what is new.
+
+    Runs in the caller's transaction. Rows that exist stay as they were issued.
+    """
+    queries = load_queries("predictions")
+    now = queries.transaction_time(conn)
+    predictor = _Predictor(conn, tracking, league, seasons, now)
+    rows: list[Prediction] = []
+    gaps: list[float] = []
+    without_model = {season for season in seasons if served[0].run_for(season) is None}
+    for moment in MOMENTS:
+        matrix = feature_matrix(conn, league, seasons, moment)
+        matrix = matrix[matrix["event_ts"] <= now]
+        for one in served:
+            for season, games in matrix.groupby("season"):
+                run = one.run_for(int(season))
+                if run is None:
+                    continue
+                p = predictor.probabilities(one, run, games)
+                rows += predictor.rows(one, run, games, p, moment)
+                if moment == "decision":
+                    gaps += _gaps(one, games, p)
+    queries.create_staged_predictions(conn)
+    copy_rows(conn, "staged_predictions", _STAGED, rows)
+    differing = queries.count_differing(conn)
+    inserted: int = queries.insert_staged_predictions(conn, dagster_run_id=dagster_run_id)
+    conn.execute("DROP TABLE staged_predictions")
+    return Issued(
+        predictions=len(rows),
+        inserted=inserted,
+        differing=int(differing),
+        without_model=tuple(sorted(without_model)),
+        without_history=predictor.without_history,
+        compared=len(gaps),
+        largest_gap=max(gaps, default=0.0),
+    )
+
+
+def features_hash(names: Sequence[str], values: Sequence[float]) -> str:
+    """SHA-256 of a feature vector as canonical JSON: names sorted, shortest exact numbers."""
+    vector = {
+        name: None if value != value else float(value)
+        for name, value in zip(names, values, strict=True)
+    }
+    text = json.dumps(vector, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def on_grid(p: float) -> Decimal:
+    """A probability with the four decimals of the table."""
+    return Decimal(repr(float(p))).quantize(_GRID)
+
+
+class _Predictor:
+    """Predicts with models that are loaded once, and dates what it predicts."""
+
+    def __init__(
+        self,
+        conn: psycopg.Connection,
+        tracking: Tracking,
+        league: str,
+        seasons: Sequence[int],
+        now: datetime,
+    ) -> None:
+        self.without_history = 0
+        self._conn, self._tracking, self._now = conn, tracking, now
+        self._league, self._seasons = league, list(seasons)
+        self._models: dict[str, PyFuncModel] = {}
+        self._results: dict[tuple[int, Moment], Mapping[int, datetime | None]] = {}
+        self._intervals: dict[tuple[int, int], dict[int, tuple[float, float]]] = {}
+
+    def probabilities(self, served: Served, run: SeasonRun, games: "pd.DataFrame") -> "pd.Series":
+        """P(home wins), indexed as ``games``."""
+        if served.family == "elo":
+            return games["elo_prob"]
+        model = self._model(run)
+        predicted: pd.DataFrame = model.predict(games[feature_names(model)])
+        return predicted["p_home"]
+
+    def rows(
+        self,
+        served: Served,
+        run: SeasonRun,
+        games: "pd.DataFrame",
+        p: "pd.Series",
+        moment: Moment,
+    ) -> list[Prediction]:
+        """The rows of one model, season and moment."""
+        names = list(ELO_FEATURES)
+        if served.family != "elo":
+            names = feature_names(self._model(run))
+        intervals = self._season_intervals(served, run.season)
+        is_registered = run.mlflow_run_id == served.version.run_id
+        rows = []
+        for game_id, event_ts, kickoff_at, chance, values in zip(
+            games["game_id"],
+            games["event_ts"],
+            games["kickoff_at"],
+            p,
+            games[names].to_numpy(),
+            strict=True,
+        ):
+            trained_until = self._trained_until(served, run, int(game_id), moment)
+            if trained_until is None:
+                self.without_history += 1
+                continue
+            interval = interval_of(chance, intervals)
+            at = event_ts.to_pydatetime()
+            rows.append(
+                Prediction(
+                    game_id=int(game_id),
+                    model_id=served.model_id,
+                    training_run_id=run.training_run_id,
+                    p_home=on_grid(chance),
+                    p_low=on_grid(interval[0]) if interval else None,
+                    p_high=on_grid(interval[1]) if interval else None,
+                    trained_until=trained_until,
+                    mlflow_run_id=run.mlflow_run_id,
+                    registry_version=served.version.number if is_registered else None,
+                    features_hash=features_hash(names, values),
+                    event_ts=at,
+                    known_at=at if kickoff_at <= self._now else self._now,
+                )
+            )
+        return rows
+
+    def _trained_until(
+        self, served: Served, run: SeasonRun, game_id: int, moment: Moment
+    ) -> datetime | None:
+        # A fit stops learning with its training rows; ratings learn until the moment itself.
+        if served.family != "elo":
+            return run.trained_until
+        key = (served.model_id, moment)
+        if key not in self._results:
+            self._results[key] = dict(
+                load_queries("predictions").latest_results(
+                    self._conn,
+                    model_id=served.model_id,
+                    league=self._league,
+                    seasons=self._seasons,
+                    lead_s=features_config().lead(moment).total_seconds(),
+                )
+            )
+        return self._results[key].get(game_id)
+
+    def _model(self, run: SeasonRun) -> "PyFuncModel":
+        if run.mlflow_run_id not in self._models:
+            self._models[run.mlflow_run_id] = load_model(self._tracking, run.mlflow_run_id)
+        return self._models[run.mlflow_run_id]
+
+    def _season_intervals(self, served: Served, season: int) -> dict[int, tuple[float, float]]:
+        key = (served.model_id, season)
+        if key not in self._intervals:
+            self._intervals[key] = bin_intervals(served.history, season)
+        return self._intervals[key]
+
+
+def _gaps(served: Served, games: "pd.DataFrame", p: "pd.Series") -> list[float]:
+    """Distances between these probabilities and the record the model was judged by."""
+    judged = dict(zip(served.history["game_id"], served.history["p_home"], strict=True))
+    return [
+        abs(chance - judged[game_id])
+        for game_id, chance in zip(games["game_id"], p, strict=True)
+        if game_id in judged
+    ]
