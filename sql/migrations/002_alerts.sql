@@ -35,7 +35,7 @@ CREATE TABLE alerts (
     details JSONB,
     source_table TEXT,
     source_id BIGINT,
-    environment TEXT
+    environment TEXT NOT NULL
         CONSTRAINT ck_alerts_environment
         CHECK (environment IN ('backtest', 'paper', 'demo', 'live')),
     tags JSONB,
@@ -97,7 +97,7 @@ COMMENT ON COLUMN alerts.details IS 'Structured facts behind the message; decima
 COMMENT ON COLUMN alerts.source_table IS 'Table of the row the alert is about; NULL when none.';
 COMMENT ON COLUMN alerts.source_id IS 'Primary key of that row in source_table.';
 COMMENT ON COLUMN alerts.environment IS
-    'Execution environment concerned; NULL when the cause is independent of it.';
+    'Execution environment concerned; a cause independent of it counts for the one that runs.';
 COMMENT ON COLUMN alerts.tags IS 'Labels for filtering.';
 COMMENT ON COLUMN alerts.triggered_at IS 'When the cause was first seen.';
 COMMENT ON COLUMN alerts.last_seen_at IS 'When the cause was last seen again.';

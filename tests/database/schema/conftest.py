@@ -167,6 +167,7 @@ class Rows:
         row = {
             "alert_type": "self_test", "severity": "low", "category": "system",
             "component": "test_component", "message": "a test", "fingerprint": "0" * 32,
+            "environment": "paper",
         }  # fmt: skip
         return self.insert("alerts", **{**row, **values})
 

@@ -297,8 +297,8 @@ def test_a_rollback_gives_exactly_the_catalog_from_before(core: psycopg.Connecti
 
 def test_a_rollback_refuses_to_drop_rows_that_exist_nowhere_else(core: psycopg.Connection) -> None:
     core.execute(
-        "INSERT INTO alerts (alert_type, severity, category, component, message)"
-        " VALUES ('self_test', 'low', 'system', 'test_component', 'kept')"
+        "INSERT INTO alerts (alert_type, severity, category, component, message, environment)"
+        " VALUES ('self_test', 'low', 'system', 'test_component', 'kept', 'paper')"
     )
     with pytest.raises(errors.RestrictViolation, match="alerts holds rows"):
         run(core, files(2, LAST_CORE, ".rollback.sql")[::-1])
