@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from rich.progress import (
 
 from precog_core.database import Database
 from precog_core.errors import PrecogError
-from precog_platform.launchers import PIPELINES, TRADING, Launcher
+from precog_platform.launchers import PIPELINES, Launcher
 
 LEAGUE = "nfl"
 HISTORY_ASSETS = [
@@ -81,14 +82,12 @@ class StageBook:
 
 def stages(database: Database, seasons: list[int]) -> list[Stage]:
     """The stages for the seasons of the configured source, oldest first."""
-    from precog_trading.tick import count_pending
-
     partitions = [f"{LEAGUE}|{season}" for season in seasons]
     span = f"{seasons[0]}-{seasons[-1]}"
 
     def pending() -> int:
         with database.connection() as conn:
-            return count_pending(conn)
+            return waiting_work(conn)
 
     return [
         Stage(
@@ -117,13 +116,7 @@ def stages(database: Database, seasons: list[int]) -> list[Stage]:
             "trading",
             f"Paper trading, season {seasons[-1]} replayed",
             lambda launcher: launcher.drain_trading(pending),
-            _TradingProbe(),
-        ),
-        Stage(
-            "settlement",
-            "Final settlements and performance",
-            lambda launcher: launcher.job(TRADING, "settle", None),
-            lambda conn: _count(conn, _SETTLEMENT_PROBE, ()),
+            _ticks,
         ),
     ]
 
@@ -166,7 +159,7 @@ def _watching(stage: Stage, database: Database, progress: Progress, task: TaskID
     done = threading.Event()
 
     def poll() -> None:
-        while not done.wait(0.5):
+        while not done.wait(1.0):
             try:
                 with database.connection() as conn:
                     completed, total = stage.probe(conn)
@@ -189,15 +182,25 @@ def _count(conn: Any, query: str, parameters: tuple[Any, ...]) -> tuple[int, int
     return int(row[0]), int(row[1])
 
 
-class _TradingProbe:
+def waiting_work(conn: Any) -> int:
+    """Batches nobody has decided on, or else finished positions nobody has settled."""
+    from precog_core.config import load_section
+    from precog_trading.config import TradingConfig
+    from precog_trading.ledger.settlement import positions_due
+    from precog_trading.tick.batches import pending_batches
+
+    config = load_section("trading", TradingConfig, conn=conn)
+    waiting = len(pending_batches(conn, config, "paper", maximum=None))
+    return waiting or positions_due(conn, "paper", datetime.now(UTC))
+
+
+def _ticks(conn: Any) -> tuple[int, int]:
     """Ticks decided so far, against those decided plus those waiting."""
-
-    def __call__(self, conn: Any) -> tuple[int, int]:
-        from precog_trading.tick import count_pending
-
-        waiting = count_pending(conn)
-        row = conn.execute("SELECT count(DISTINCT tick_id) FROM decisions").fetchone()
-        return int(row[0]), int(row[0]) + waiting
+    waiting = waiting_work(conn)
+    row = conn.execute(
+        "SELECT count(DISTINCT tick_id) FROM decisions WHERE execution_environment = 'paper'"
+    ).fetchone()
+    return int(row[0]), int(row[0]) + waiting
 
 
 _HISTORY_PROBE = """
@@ -218,7 +221,4 @@ _PREDICTIONS_PROBE = """
 SELECT (SELECT count(DISTINCT game_id) FROM predictions JOIN games USING (game_id)
         WHERE league = %s),
        (SELECT count(*) FROM games WHERE league = %s AND kickoff_at IS NOT NULL)
-"""
-_SETTLEMENT_PROBE = """
-SELECT count(*) FILTER (WHERE status <> 'open'), count(*) FROM positions
 """

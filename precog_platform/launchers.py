@@ -18,7 +18,6 @@ PIPELINES = "pipelines"
 TRADING = "trading"
 TRADING_JOB = "trading"
 TRADING_SENSOR = "trading_sensor"
-TRADING_RUN_TAG = "precog/trading"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 _POLL_S = 0.5
@@ -87,7 +86,7 @@ class ServedLauncher:
                     f"launched nothing for {_SENSOR_PATIENCE_S:.0f} s; see its ticks in the "
                     f"automation page of {self._client.url}"
                 )
-            time.sleep(_POLL_S)
+            time.sleep(2 * _POLL_S)
         self._finish(self._trading_runs)
 
     def _trading_runs(self) -> list[Run]:
@@ -138,9 +137,8 @@ class HeadlessLauncher:
     """Executes in this process, without servers, against the same Dagster instance."""
 
     def __init__(self, instance: "dg.DagsterInstance") -> None:
-        from precog_trading.definitions import defs as trading
-
         from precog_pipelines.definitions import defs as pipelines
+        from precog_trading.definitions import defs as trading
 
         self._instance = instance
         self._definitions = {PIPELINES: pipelines(), TRADING: trading()}

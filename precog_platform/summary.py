@@ -6,6 +6,7 @@ The summary is computed from the database alone and kept as ``summary.json`` in 
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from precog_platform.bootstrap import LEAGUE, StageBook
 _FILE = "summary.json"
 _EVALUATED_SEASONS = 8
 _FIRST_TEST_OFFSET = 3
+_OUTCOMES_SHOWN = 8
 
 _COUNTS = """
 SELECT (SELECT count(*) FROM games) AS games,
@@ -46,7 +48,8 @@ _LABELS = {
 def build_summary(database: Database, seasons: list[int], book: StageBook) -> dict[str, Any]:
     """The summary as plain JSON values; money as strings, scores as numbers."""
     from precog_pipelines.training.summary import brier_summary
-    from precog_trading.reporting import trading_summary
+
+    from precog_trading.reports.summary import trading_summary
 
     last = seasons[-1]
     first = max(seasons[0] + _FIRST_TEST_OFFSET, last - _EVALUATED_SEASONS + 1)
@@ -64,6 +67,7 @@ def build_summary(database: Database, seasons: list[int], book: StageBook) -> di
         "data_source": {
             "games": [_label(name) for name in games_sources],
             "quotes": [_label(name) for name in quote_sources],
+            "trades": trading.pop("data_source"),
         },
         **counts,
         "evaluated_seasons": [first, last],
@@ -71,7 +75,7 @@ def build_summary(database: Database, seasons: list[int], book: StageBook) -> di
         "brier": {name: round(row["brier"], 4) for name, row in scores.items()},
         "log_loss": {name: round(row["log_loss"], 4) for name, row in scores.items()},
         "verdict": _verdict(scores),
-        **trading,
+        **_plain(trading),
         "stage_seconds": book.seconds,
     }
 
@@ -134,28 +138,51 @@ def _trading_table(content: dict[str, Any]) -> Table:
     table = Table(title="Paper trading")
     table.add_column("")
     table.add_column("", justify="right")
-    for name in ("decisions", "orders", "fills", "trades", "positions"):
+    table.add_row("ticks (batches of quotes)", f"{content['ticks']:,}")
+    table.add_row("decisions", f"{content['decisions']:,}")
+    for outcome, count in list(content["decisions_by_outcome"].items())[:_OUTCOMES_SHOWN]:
+        table.add_row(f"  {outcome}", f"{count:,}")
+    for name in ("orders", "fills", "trades", "positions"):
         table.add_row(name, f"{content[name]:,}")
-    for reason, count in list(content["skip_reasons"].items())[:6]:
-        table.add_row(f"  not traded: {reason}", f"{count:,}")
-    table.add_row("cash, start", f"${content['starting_cash']}")
-    table.add_row("cash, now", f"${content['cash']}")
+    for status, count in content["positions_by_status"].items():
+        table.add_row(f"  {status}", f"{count:,}")
+    table.add_row("deposits", _dollars(content["deposits"]))
+    table.add_row("cash now", _dollars(content["cash"]))
+    table.add_row("open positions at cost", _dollars(content["open_cost"]))
+    table.add_row("net P&L", _dollars(content["net"]))
+    table.add_row("largest drawdown", f"{100 * float(content['max_drawdown']):.1f} %")
+    table.add_row("ledger balances", "yes" if content["ledger_balanced"] else "NO")
     return table
 
 
 def _pnl_table(content: dict[str, Any]) -> Table:
-    table = Table(title=f"P&L by strategy × model ({'; '.join(content['data_source']['quotes'])})")
-    for heading in ("Strategy", "Model", "Trades", "Fees", "Net P&L"):
+    table = Table(title=f"P&L by strategy × model ({content['data_source']['trades']})")
+    for heading in ("Strategy", "Model", "Positions", "Fees", "Net P&L"):
         table.add_column(heading, justify="left" if heading in ("Strategy", "Model") else "right")
     for row in content["pnl"]:
         table.add_row(
-            row["strategy"] or "unattributed",
-            row["model"] or "",
-            f"{row['trades']:,}",
-            f"${row['fees']}",
-            f"${row['net']}",
+            f"{row['strategy_name'] or 'unattributed'} {row['strategy_version'] or ''}",
+            f"{row['model_name'] or ''} {row['model_version'] or ''}",
+            f"{row['positions']:,}",
+            _dollars(row["fees"]),
+            _dollars(row["net"]),
         )
     return table
+
+
+def _plain(value: Any) -> Any:
+    """The same content in JSON's own types: money as exact strings, times as ISO text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _dollars(amount: str) -> str:
+    return f"${Decimal(amount):,.2f}"
 
 
 def _verdict(scores: dict[str, Any]) -> str:
