@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from precog_pipelines.sources.protocols import ClosingPrice, Quote, SourceGame
 
@@ -26,6 +26,10 @@ SIGNAL = 0.46
 MATERIAL_CENTS = 1
 MATERIAL_VOLUME = 10
 
+_QUOTES = HOURS + 1
+_STEPS = [timedelta(hours=hour - HOURS) for hour in range(_QUOTES)]
+_NORMALS = HOURS + 1 + 2 * 2 * _QUOTES + 2 * _QUOTES  # path, interest, sizes, volumes
+_UNIFORMS = _QUOTES + 2 * _QUOTES  # spread, wider
 _CENTS = tuple(Decimal(cent) / 100 for cent in range(101))
 _MEAN, _K, _HOME, _REVERSION = 1505.0, 20.0, 48.0, 1 / 3
 _SEED = b"precog simulated quotes v1:"
@@ -44,9 +48,23 @@ class SimulatedQuotes:
 
     def quotes(self, games: Sequence[SourceGame]) -> Iterator[Quote]:
         """25 quotes for each market of each finished game that has a kickoff."""
-        for game in games:
-            if game.home_result is not None and game.kickoff_at is not None:
-                yield from _game_quotes(game, self._prior[game.game_key])
+        played = [g for g in games if g.home_result is not None and g.kickoff_at is not None]
+        if not played:
+            return
+        books = {
+            name: values.tolist()
+            for name, values in _books(played, [self._prior[g.game_key] for g in played]).items()
+        }
+        for i, game in enumerate(played):
+            key = game.game_key
+            kickoff_at = cast(datetime, game.kickoff_at)
+            times = [kickoff_at + step for step in _STEPS]
+            for team in ("home", "away"):
+                bids, asks, sizes, volumes, interests = (
+                    books[f"{team}_{name}"][i]
+                    for name in ("bid", "ask", "sizes", "volume", "interest")
+                )
+                yield from _rows(key, team, times, (bids, asks, *sizes, volumes, interests))
 
     def closing_prices(self, games: Sequence[SourceGame]) -> Iterator[ClosingPrice]:
         """None: the last quote is the closing price."""
@@ -82,62 +100,81 @@ def elo_priors(history: Sequence[SourceGame]) -> dict[str, float]:
     return priors
 
 
-def _game_quotes(game: SourceGame, prior: float) -> Iterator[Quote]:
+def _draws(games: Sequence[SourceGame]) -> tuple[Any, Any]:
+    """Normal and uniform numbers of each game, shape (games, n), from a generator of its own."""
     import numpy as np
 
-    digest = hashlib.sha256(_SEED + game.game_key.encode()).digest()
-    random = np.random.default_rng(int.from_bytes(digest[:16], "big"))
-    times = _hours_before(game.kickoff_at)  # type: ignore[arg-type]
+    normal = np.empty((len(games), _NORMALS))
+    uniform = np.empty((len(games), _UNIFORMS))
+    for i, game in enumerate(games):
+        digest = hashlib.sha256(_SEED + game.game_key.encode()).digest()
+        random = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+        random.standard_normal(out=normal[i])
+        random.random(out=uniform[i])
+    return normal, uniform
 
-    drift = SIGNAL * (float(game.home_result or 0.0) - 0.5)
-    steps = random.normal(drift / HOURS, math.sqrt(1 / HOURS), HOURS)
-    path = np.concatenate(([0.0], np.cumsum(steps)))
-    price = 1 / (1 + np.exp(-(math.log(prior / (1 - prior)) + SIGNAL * path)))
+
+def _books(games: Sequence[SourceGame], priors: Sequence[float]) -> dict[str, Any]:
+    """Integer arrays of both markets: ``home_bid`` ... in cents and counts.
+
+    Shapes are (games, 25), sizes (games, 2, 25) with bid before ask.
+    """
+    import numpy as np
+
+    normal, uniform = _draws(games)
+    path_z, interest_z, size_z, volume_z = np.split(
+        normal, np.cumsum((HOURS, 1, 2 * 2 * _QUOTES)), axis=1
+    )
+    spread_u, wider_u = np.split(uniform, (_QUOTES,), axis=1)
+    wider = wider_u.reshape(-1, 2, _QUOTES) < 0.1
+
+    prior = np.asarray(priors)
+    result = np.array([float(game.home_result or 0.0) for game in games])
+    drift = SIGNAL * (result - 0.5)[:, None] / HOURS
+    path = np.cumsum(drift + path_z * math.sqrt(1 / HOURS), axis=1)
+    log_odds = np.log(prior / (1 - prior))[:, None]
+    heard = np.concatenate([np.zeros((len(games), 1)), path], axis=1)
+    price = 1 / (1 + np.exp(-(log_odds + SIGNAL * heard)))
 
     # Mostly one or two cents wide; one hour in twenty is three. The two markets of a game are one
     # book seen from both sides, except that the away side is sometimes a cent wider.
-    spread = random.choice((1, 2, 3), size=HOURS + 1, p=(0.60, 0.35, 0.05))
+    spread = 1 + np.searchsorted((0.60, 0.95), spread_u)
     home_bid = np.clip(np.rint(100 * price - spread / 2), 1, 99 - spread).astype(int)
     home_ask = home_bid + spread
-    wider = random.random((2, HOURS + 1)) < 0.1
-    away_bid = np.maximum(100 - home_ask - wider[0], 1)
-    away_ask = np.minimum(100 - home_bid + wider[1], 99)
+    books = {
+        "home_bid": home_bid,
+        "home_ask": home_ask,
+        "away_bid": np.maximum(100 - home_ask - wider[:, 0], 1),
+        "away_ask": np.minimum(100 - home_bid + wider[:, 1], 99),
+    }
 
-    interest = math.exp(random.normal(0.0, 0.4))
-    for team, bid, ask in (("home", home_bid, home_ask), ("away", away_bid, away_ask)):
-        sizes = np.ceil(random.lognormal(6.0, 0.7, (2, HOURS + 1)) * interest).astype(int) + 10
-        traded = np.cumsum(random.poisson(400 * interest, HOURS + 1)) + 2_000
-        held = (traded * 0.6).astype(int)
-        yield from _rows(game.game_key, team, times, bid, ask, sizes, traded, held)
+    interest = np.exp(0.4 * interest_z)
+    sizes = np.exp(6.0 + 0.7 * size_z.reshape(-1, 2, 2, _QUOTES)) * interest[:, None, None]
+    hourly = 400 * interest[:, None] + np.sqrt(400 * interest[:, None]) * volume_z.reshape(
+        -1, 2, _QUOTES
+    )
+    traded = 2_000 + np.cumsum(np.maximum(np.rint(hourly), 0), axis=2).astype(int)
+    for i, team in enumerate(("home", "away")):
+        books[f"{team}_sizes"] = 10 + np.ceil(sizes[:, i]).astype(int)
+        books[f"{team}_volume"] = traded[:, i]
+        books[f"{team}_interest"] = traded[:, i] * 6 // 10
+    return books
 
 
 def _rows(
-    key: str,
-    team: Any,
-    times: list[datetime],
-    bid: Any,
-    ask: Any,
-    sizes: Any,
-    traded: Any,
-    held: Any,
+    key: str, team: Any, times: list[datetime], columns: Sequence[list[int]]
 ) -> Iterator[Quote]:
     """Cents and counts as quotes, each with the reason a recorder would have written it for."""
-    bids, asks, volumes, interests = bid.tolist(), ask.tolist(), traded.tolist(), held.tolist()
-    bid_sizes, ask_sizes = sizes[0].tolist(), sizes[1].tolist()
-    for i, at in enumerate(times):
-        if i == 0 or max(abs(bids[i] - bids[i - 1]), abs(asks[i] - asks[i - 1])) >= MATERIAL_CENTS:
+    last_bid = last_ask = last_volume = -MATERIAL_VOLUME
+    for at, bid, ask, bid_size, ask_size, volume, interest in zip(times, *columns, strict=True):
+        if max(abs(bid - last_bid), abs(ask - last_ask)) >= MATERIAL_CENTS:
             reason = "price"
-        elif volumes[i] - volumes[i - 1] >= MATERIAL_VOLUME:
+        elif volume - last_volume >= MATERIAL_VOLUME:
             reason = "volume"
         else:
             reason = "heartbeat"
+        last_bid, last_ask, last_volume = bid, ask, volume
         yield Quote(
-            key, team, at, _CENTS[bids[i]], _CENTS[asks[i]],
-            Decimal(bid_sizes[i]), Decimal(ask_sizes[i]),
-            Decimal(volumes[i]), Decimal(interests[i]), reason,  # type: ignore[arg-type]
+            key, team, at, _CENTS[bid], _CENTS[ask], Decimal(bid_size), Decimal(ask_size),
+            Decimal(volume), Decimal(interest), reason,  # type: ignore[arg-type]
         )  # fmt: skip
-
-
-def _hours_before(kickoff_at: datetime) -> list[datetime]:
-    """The 25 full hours from kickoff - 24 h to kickoff."""
-    return [kickoff_at - timedelta(hours=HOURS - hour) for hour in range(HOURS + 1)]

@@ -165,3 +165,15 @@ def test_a_game_that_a_source_delivered_is_left_alone(
     assert conn.execute("SELECT status, source, home_score FROM games").fetchall() == [
         ("final", "nflverse", 24)
     ]
+
+
+def test_a_source_takes_over_a_game_entered_by_hand(
+    precog: Any, conn: Any, store: Any, game: Any
+) -> None:
+    precog("games", "add", "--away", "BUF", "--home", "KC", "--kickoff", "2018-09-09T17:00:00Z")
+    before = conn.execute("SELECT game_id FROM games").fetchall()
+    assert store([game()]).updated == 1
+    assert conn.execute(
+        "SELECT source, source_game_id, week, status, home_score FROM games"
+    ).fetchall() == [("nflverse", "2018_01_BUF_KC", 1, "final", 24)]
+    assert conn.execute("SELECT game_id FROM games").fetchall() == before

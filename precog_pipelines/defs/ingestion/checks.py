@@ -11,7 +11,7 @@ from precog_core.errors import PrecogError
 from precog_pipelines.defs.metadata import markdown_table
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
-from precog_pipelines.sources.config import league_config, sources_config
+from precog_pipelines.sources.config import League, league_config, sources_config
 
 _RUNNING = timedelta(days=30)
 _OFF_SEASON = timedelta(days=230)
@@ -67,9 +67,10 @@ def games_checks(postgres: PostgresResource) -> Iterator[dg.AssetCheckResult]:
 def seasons_complete(postgres: PostgresResource) -> dg.AssetCheckResult:
     with postgres.database().transaction() as conn:
         rows = list(load_queries("games").season_sizes(conn))
+    leagues = {league: _configured(league) for league in {row[0] for row in rows}}
     problems, holes = [], []
     for league, season, regular, postseason, still_open, newest, source in rows:
-        expected = _expected(league, season)
+        expected = _expected(leagues[league], season)
         running = still_open > 0 or newest is None or newest > datetime.now(UTC) - _RUNNING
         if expected is None or running:
             continue
@@ -202,11 +203,15 @@ def _dicts(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _expected(league: str, season: int) -> int | None:
+def _configured(league: str) -> League | None:
     try:
-        size = league_config(league).complete_season(season)
+        return league_config(league)
     except PrecogError:  # games of a league without a source were entered by hand
         return None
+
+
+def _expected(league: League | None, season: int) -> int | None:
+    size = league.complete_season(season) if league else None
     return size.regular + size.postseason if size else None
 
 
