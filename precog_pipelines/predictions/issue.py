@@ -16,7 +16,7 @@ import psycopg
 
 from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
-from precog_pipelines.features.config import MOMENTS, Moment, features_config
+from precog_pipelines.features.config import MOMENTS
 from precog_pipelines.features.matrix import feature_matrix
 from precog_pipelines.predictions.intervals import bin_intervals, interval_of
 from precog_pipelines.predictions.serving import Served
@@ -86,7 +86,7 @@ def issue_predictions(
     """
     queries = load_queries("predictions")
     now = queries.transaction_time(conn)
-    predictor = _Predictor(conn, tracking, league, seasons, now)
+    predictor = _Predictor(conn, tracking, now)
     rows: list[Prediction] = []
     gaps: list[float] = []
     without_model = {season for season in seasons if served[0].run_for(season) is None}
@@ -99,7 +99,7 @@ def issue_predictions(
                 if run is None:
                     continue
                 p = predictor.probabilities(one, run, games)
-                rows += predictor.rows(one, run, games, p, moment)
+                rows += predictor.rows(one, run, games, p)
                 if moment == "decision":
                     gaps += _gaps(one, games, p)
     queries.create_staged_predictions(conn)
@@ -140,15 +140,11 @@ class _Predictor:
         self,
         conn: psycopg.Connection,
         tracking: Tracking,
-        league: str,
-        seasons: Sequence[int],
         now: datetime,
     ) -> None:
         self.without_history = 0
         self._conn, self._tracking, self._now = conn, tracking, now
-        self._league, self._seasons = league, list(seasons)
         self._models: dict[str, PyFuncModel] = {}
-        self._results: dict[tuple[int, Moment], Mapping[int, datetime | None]] = {}
         self._intervals: dict[tuple[int, int], dict[int, tuple[float, float]]] = {}
 
     def probabilities(self, served: Served, run: SeasonRun, games: "pd.DataFrame") -> "pd.Series":
@@ -165,13 +161,13 @@ class _Predictor:
         run: SeasonRun,
         games: "pd.DataFrame",
         p: "pd.Series",
-        moment: Moment,
     ) -> list[Prediction]:
-        """The rows of one model, season and moment."""
+        """The rows of one model and season at one moment."""
         names = list(ELO_FEATURES)
         if served.family != "elo":
             names = feature_names(self._model(run))
         intervals = self._season_intervals(served, run.season)
+        trained = self._trained_until(served, run, games)
         is_registered = run.mlflow_run_id == served.version.run_id
         rows = []
         for game_id, event_ts, kickoff_at, chance, values in zip(
@@ -182,7 +178,7 @@ class _Predictor:
             games[names].to_numpy(),
             strict=True,
         ):
-            trained_until = self._trained_until(served, run, int(game_id), moment)
+            trained_until = trained.get(int(game_id))
             if trained_until is None:
                 self.without_history += 1
                 continue
@@ -207,23 +203,19 @@ class _Predictor:
         return rows
 
     def _trained_until(
-        self, served: Served, run: SeasonRun, game_id: int, moment: Moment
-    ) -> datetime | None:
+        self, served: Served, run: SeasonRun, games: "pd.DataFrame"
+    ) -> Mapping[int, datetime | None]:
         # A fit stops learning with its training rows; ratings learn until the moment itself.
         if served.family != "elo":
-            return run.trained_until
-        key = (served.model_id, moment)
-        if key not in self._results:
-            self._results[key] = dict(
-                load_queries("predictions").latest_results(
-                    self._conn,
-                    model_id=served.model_id,
-                    league=self._league,
-                    seasons=self._seasons,
-                    lead_s=features_config().lead(moment).total_seconds(),
-                )
+            return dict.fromkeys((int(game_id) for game_id in games["game_id"]), run.trained_until)
+        return dict(
+            load_queries("predictions").latest_results(
+                self._conn,
+                model_id=served.model_id,
+                game_ids=[int(game_id) for game_id in games["game_id"]],
+                moments=[event_ts.to_pydatetime() for event_ts in games["event_ts"]],
             )
-        return self._results[key].get(game_id)
+        )
 
     def _model(self, run: SeasonRun) -> "PyFuncModel":
         if run.mlflow_run_id not in self._models:

@@ -83,11 +83,18 @@ def log_model(
 
 
 def load_model(tracking: Tracking, run_id: str) -> "PyFuncModel":
-    """The model a run logged, from the store."""
+    """The model a run logged, from the store.
+
+    By the model's own id: given a run, MLflow reads every model of the experiment to find it.
+    """
     import mlflow
 
+    outputs = tracking.client().get_run(run_id).outputs
+    logged = [output.model_id for output in outputs.model_outputs] if outputs else []
+    # More than one: an attempt was killed after logging, and its model deleted.
+    model_id = logged[0] if len(logged) == 1 else _logged_models(tracking, run_id)[0].model_id
     with tracking.active():
-        return mlflow.pyfunc.load_model(f"runs:/{run_id}/{MODEL_NAME}")
+        return mlflow.pyfunc.load_model(f"models:/{model_id}")
 
 
 def feature_names(model: "PyFuncModel") -> list[str]:

@@ -1,6 +1,6 @@
 """Training the boosted trees of a league: dataset in, recorded walk-forward out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FAMILY = "xgboost"
 _EXAMPLE_ROWS = 3
+# Longer than any embargo: a season to come trains on all results there are.
+_OFF_SEASON = timedelta(days=60)
 
 
 def model_name(league: str) -> str:
@@ -50,7 +52,9 @@ def train_boosted(
     with db.transaction() as conn:
         config = load_models_config(conn)
         dataset = newest_dataset(conn, league)
-        upcoming = upcoming_seasons(conn, league)
+        last = int(dataset.frame["season"].max())
+        known_until = dataset.frame["result_known_at"].max().to_pydatetime()
+        upcoming = seasons_ahead(conn, league, last, known_until)
         model_id = ensure_model(
             conn,
             name=model_name(league),
@@ -63,8 +67,6 @@ def train_boosted(
                 "walk_forward": config.walk_forward.definition(),
             },
         )
-    last = int(dataset.frame["season"].max())
-    upcoming = {season: first for season, first in upcoming.items() if season > last}
     try:
         plans = plan_folds(dataset.frame, config, upcoming)
     except ValueError as error:
@@ -112,11 +114,24 @@ def newest_dataset(conn: "psycopg.Connection", league: str) -> Dataset:
     return load_dataset(conn, int(row[0]))
 
 
-def upcoming_seasons(conn: "psycopg.Connection", league: str) -> dict[int, datetime]:
-    """Announced seasons without any result, with their first decision time (UTC)."""
-    lead = features_config().lead("decision")
-    rows = load_queries("training").upcoming_seasons(conn, league=league)
-    return {int(season): kickoff_at - lead for season, kickoff_at in rows}
+def seasons_ahead(
+    conn: "psycopg.Connection", league: str, last: int, known_until: datetime
+) -> dict[int, datetime]:
+    """Seasons after ``last``, the last one with results, that get a model before they begin.
+
+    Announced seasons, and the next one as soon as ``last`` is over, so that a game announced
+    tomorrow meets a model. Values are the first decision times (UTC); for a season that nobody
+    announced, a time by which everything known now (``known_until``) is known.
+    """
+    queries, lead = load_queries("training"), features_config().lead("decision")
+    ahead = {
+        int(season): kickoff_at - lead
+        for season, kickoff_at in queries.upcoming_seasons(conn, league=league)
+        if season > last
+    }
+    if not ahead and not queries.open_games(conn, league=league, season=last):
+        ahead[last + 1] = known_until + _OFF_SEASON
+    return ahead
 
 
 def fit_boosted(

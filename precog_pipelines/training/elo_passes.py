@@ -24,7 +24,7 @@ from precog_pipelines.ratings.history import find_elo_model, model_name
 from precog_pipelines.tracking import elo_model
 from precog_pipelines.tracking.plots import reliability_plot
 from precog_pipelines.tracking.runs import Tracking
-from precog_pipelines.training.boosted import upcoming_seasons
+from precog_pipelines.training.boosted import seasons_ahead
 from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.dataset_files import sha256_of, stored_path, write_parquet
 from precog_pipelines.training.metrics import reliability
@@ -84,7 +84,8 @@ def train_elo(db: Database, tracking: Tracking, league: str, dagster_run_id: str
             )
         games = freeze_games(conn, league, rated, dagster_run_id)
         last = int(rated["season"].max())
-        upcoming = [season for season in upcoming_seasons(conn, league) if season > last]
+        known_until = rated["result_known_at"].max().to_pydatetime()
+        upcoming = seasons_ahead(conn, league, last, known_until)
     seasons = [*sorted({int(season) for season in rated["season"]}), *upcoming]
     judged = seasons[config.walk_forward.min_train_seasons :]
     if not set(judged) & {int(season) for season in rated["season"]}:

@@ -3,31 +3,62 @@
 -- name: transaction_time()$
 SELECT now();
 
--- name: latest_results(model_id, league, seasons, lead_s)
--- When the newest result in either team's chain of ratings became known, as of the moment that lies
--- lead_s before the start.
+-- name: latest_results(model_id, game_ids, moments)
+-- When the newest result in either team's chain of ratings became known, as of each game's moment.
 SELECT
-    g.game_id,
+    at.game_id,
     greatest(
         (
             SELECT max(h.known_at)
             FROM elo_rating_history AS h
             WHERE h.model_id = :model_id
               AND h.team_id = g.home_team_id
-              AND h.known_at <= g.kickoff_at - make_interval(secs => :lead_s)
+              AND h.known_at <= at.moment
         ),
         (
             SELECT max(a.known_at)
             FROM elo_rating_history AS a
             WHERE a.model_id = :model_id
               AND a.team_id = g.away_team_id
-              AND a.known_at <= g.kickoff_at - make_interval(secs => :lead_s)
+              AND a.known_at <= at.moment
         )
     ) AS known_at
-FROM games AS g
-WHERE g.league = :league
-  AND g.season = ANY (:seasons)
-  AND g.kickoff_at IS NOT NULL;
+FROM unnest(CAST(:game_ids AS BIGINT []), CAST(:moments AS TIMESTAMPTZ [])) AS at (game_id, moment)
+JOIN games AS g ON g.game_id = at.game_id;
+
+-- name: games_due(decision_s, day_before_s)
+-- Games still ahead whose latest moment has passed without a prediction of the champion, by season.
+-- A game announced late has its first moment when it was announced, none after its decision.
+WITH ahead AS (
+    SELECT
+        game_id,
+        league,
+        season,
+        kickoff_at - make_interval(secs => :decision_s) AS decision_at,
+        greatest(kickoff_at - make_interval(secs => :day_before_s), known_at) AS first_at
+    FROM games
+    WHERE status = 'scheduled'
+      AND game_type IN ('regular', 'postseason')
+      AND kickoff_at > now()
+      AND kickoff_at <= now() + make_interval(secs => :day_before_s)
+      AND known_at <= kickoff_at - make_interval(secs => :decision_s)
+)
+SELECT
+    a.league,
+    a.season,
+    array_agg(a.game_id ORDER BY a.game_id) AS game_ids,
+    max(CASE WHEN a.decision_at <= now() THEN a.decision_at ELSE a.first_at END) AS moment
+FROM ahead AS a
+JOIN probability_models AS m ON m.league = a.league AND m.status IN ('testing', 'active')
+WHERE NOT EXISTS (
+    SELECT
+    FROM predictions AS p
+    WHERE p.game_id = a.game_id
+      AND p.model_id = m.model_id
+      AND p.event_ts >= CASE WHEN a.decision_at <= now() THEN a.decision_at ELSE a.first_at END
+)
+GROUP BY a.league, a.season
+ORDER BY a.league, a.season;
 
 -- name: create_staged_predictions#
 CREATE TEMPORARY TABLE staged_predictions (

@@ -130,6 +130,15 @@ HAVING count(*) FILTER (WHERE status = 'final') = 0
    AND min(kickoff_at) IS NOT NULL
 ORDER BY season;
 
+-- name: open_games(league, season)$
+-- Games of a season that are still to be played.
+SELECT count(*)
+FROM games
+WHERE league = :league
+  AND season = :season
+  AND game_type IN ('regular', 'postseason')
+  AND status IN ('scheduled', 'live', 'suspended');
+
 -- name: select_league_models(league)
 SELECT model_id, model_name, model_version, model_type, status
 FROM probability_models

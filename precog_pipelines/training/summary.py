@@ -1,0 +1,105 @@
+"""Who predicted how well, from what was issued: models, market and home rate on the same games."""
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from precog_core.database.copying import fetch_frame
+from precog_core.database.queries import load_queries
+from precog_pipelines.features.config import features_config
+from precog_pipelines.sources.quotes_table import closing_probabilities
+from precog_pipelines.training.evaluation import compare_pair, home_rates
+from precog_pipelines.training.metrics import scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOME_RATE = "home_rate"
+MARKET = "market"
+
+
+def brier_summary(
+    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+) -> dict[str, dict[str, Any]]:
+    """Scores of every model (by family), of the market and of the home rate.
+
+    Each value has n, brier, log_loss, ece, accuracy, auc over the games that all of them cover:
+    issued predictions at the decision, closing prices, results without ties. A market without any
+    price of these games is left out; without predictions the result is empty.
+    """
+    games = issued_games(conn, league, from_season, to_season)
+    return {
+        name: scores(games[name].to_numpy(), games["home_win"].to_numpy()).as_dict()
+        for name in _contestants(games)
+    }
+
+
+def compare_models(
+    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+) -> list[dict[str, Any]]:
+    """``brier_summary`` as rows, best Brier first, each with its difference to the market.
+
+    ``brier_vs_market`` is model minus market with the bounds ``low`` and ``high`` of its 95 %
+    interval; all three are None for the market itself and where there is no market.
+    """
+    games = issued_games(conn, league, from_season, to_season)
+    summary = brier_summary(conn, league, from_season, to_season)
+    rows = []
+    for name, values in summary.items():
+        row: dict[str, Any] = {"model": name} | values
+        row |= {"brier_vs_market": None, "low": None, "high": None}
+        if MARKET in summary and name != MARKET:
+            result = compare_pair(MARKET, games[name], games[MARKET], games["home_win"])
+            row["brier_vs_market"] = result.brier_difference.mean
+            row["low"] = result.brier_difference.low
+            row["high"] = result.brier_difference.high
+        rows.append(row)
+    return sorted(rows, key=lambda row: row["brier"])
+
+
+def issued_games(
+    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+) -> "pd.DataFrame":
+    """One row per game that every contestant covers: game_id, season, home_win, one column each."""
+    issued = fetch_frame(
+        conn,
+        load_queries("evaluation").predictions_at_decision.sql,
+        {
+            "league": league,
+            "season_from": from_season,
+            "season_to": to_season,
+            "lead_s": features_config().lead("decision").total_seconds(),
+        },
+    )
+    issued["family"] = issued["model_name"].str.removeprefix(f"{league}-")
+    issued["p_home"] = issued["p_home"].astype(float)
+    games = issued.pivot(
+        index=["game_id", "season", "home_win"], columns="family", values="p_home"
+    ).reset_index()
+    games.columns.name = None
+    wins = {
+        int(season): (int(home_wins), int(decided))
+        for season, home_wins, decided in load_queries("evaluation").home_wins_by_season(
+            conn, league=league
+        )
+    }
+    games[HOME_RATE] = games["season"].map(home_rates(wins)).astype(float)
+    market = closing_probabilities(conn, league, list(range(from_season, to_season + 1)))
+    prices = games["game_id"].map(dict(zip(market["game_id"], market["p_home"], strict=True)))
+    if prices.notna().any():
+        games[MARKET] = prices.astype(float)
+    return games.dropna().reset_index(drop=True)
+
+
+def market_sources(
+    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+) -> list[str]:
+    """Where the closing prices of these seasons come from: simulated, assumed, recorded."""
+    market = closing_probabilities(conn, league, list(range(from_season, to_season + 1)))
+    return sorted({str(source) for source in market["source"]})
+
+
+def _contestants(games: "pd.DataFrame") -> list[str]:
+    if games.empty:
+        return []
+    return [name for name in games.columns if name not in ("game_id", "season", "home_win")]
