@@ -185,10 +185,12 @@ WHERE (m.platform_id = 'simulated' AND q.source NOT IN ('simulated', 'manual'))
 GROUP BY m.platform_id, q.source
 ORDER BY m.platform_id, q.source;
 
--- name: quotes_after_kickoff()$
-SELECT count(*)
+-- name: quotes_after_kickoff()
+SELECT m.ticker, q.observed_at, e.start_at
 FROM market_snapshots AS q
 JOIN markets AS m USING (market_id)
 JOIN events AS e USING (event_id)
 WHERE q.source IN ('simulated', 'assumed_closing_line')
-  AND q.observed_at > e.start_at;
+  AND q.observed_at > e.start_at
+ORDER BY q.observed_at
+LIMIT 20;

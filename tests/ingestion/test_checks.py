@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from precog_core.config import set_override
-from precog_core.database import Database
 from precog_pipelines.defs.ingestion import assets, checks
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.closing_line_quotes import ClosingLineQuotes
@@ -38,31 +37,36 @@ def filled(conn: psycopg.Connection, league: League, store: Any, game: Any) -> p
     return conn
 
 
-@pytest.fixture
-def failed(db: Database) -> Callable[[], dict[str, dict[str, Any]]]:
-    """Runs all checks; the metadata of those that fail, by name."""
+def run_checks() -> dict[str, dict[str, Any]]:
+    """All checks through Dagster; the metadata of those that fail, by name."""
+    result = dg.materialize(
+        [
+            assets.games,
+            assets.markets,
+            assets.market_snapshots,
+            checks.games_checks,
+            checks.seasons_complete,
+            checks.results_fresh,
+            checks.two_markets_a_game,
+            checks.quote_checks,
+        ],
+        selection=dg.AssetSelection.all_asset_checks(),
+        resources={"postgres": PostgresResource()},
+        raise_on_error=False,
+    )
+    evaluations = result.get_asset_check_evaluations()
+    assert len(evaluations) == 10
+    return {e.check_name: dict(e.metadata) for e in evaluations if not e.passed}
 
-    def run() -> dict[str, dict[str, Any]]:
-        result = dg.materialize(
-            [
-                assets.games,
-                assets.markets,
-                assets.market_snapshots,
-                checks.games_checks,
-                checks.seasons_complete,
-                checks.results_fresh,
-                checks.two_markets_a_game,
-                checks.quote_checks,
-            ],
-            selection=dg.AssetSelection.all_asset_checks(),
-            resources={"postgres": PostgresResource()},
-            raise_on_error=False,
-        )
-        evaluations = result.get_asset_check_evaluations()
-        assert len(evaluations) == 10
-        return {e.check_name: dict(e.metadata) for e in evaluations if not e.passed}
 
-    return run
+def problems(conn: psycopg.Connection) -> set[str]:
+    """The same questions without Dagster."""
+    found = {
+        **checks.game_problems(conn),
+        **checks.market_problems(conn),
+        **checks.quote_problems(conn),
+    }
+    return {name for name, rows in found.items() if rows}
 
 
 def quote(
@@ -72,74 +76,81 @@ def quote(
     return QUOTE.format(at=at, bid=bid, ask=ask, size=size, source=source, limit=limit)
 
 
-def test_good_rows_fail_only_where_a_season_is_incomplete(filled: Any, failed: Any) -> None:
-    found = failed()
+ANOTHER_GAME_THAT_DAY = (
+    "INSERT INTO games (game_key, league, season, game_type, home_team_id, away_team_id, "
+    "source, known_at) SELECT 'nfl:2018:2018-09-09:x', league, season, game_type, "
+    "home_team_id, (SELECT team_id FROM teams WHERE team_code = 'GB'), 'manual', known_at "
+    "FROM games"
+)
+NO_RESULT = (
+    "UPDATE games SET status = 'scheduled', home_score = NULL, away_score = NULL, "
+    "result_known_at = NULL"
+)
+WRONG_TEAM = (
+    "UPDATE markets SET yes_team_id = (SELECT team_id FROM teams WHERE team_code = 'GB') "
+    "WHERE ticker LIKE '%-BUF'"
+)
+FAULTS = [
+    ("games_unique", ANOTHER_GAME_THAT_DAY),
+    ("results_possible", "UPDATE games SET home_score = 151"),
+    ("results_possible", "UPDATE games SET result_known_at = now() + INTERVAL '1 day'"),
+    ("results_possible", "UPDATE games SET known_at = result_known_at + INTERVAL '1 s'"),
+    ("results_present", NO_RESULT),
+    ("two_markets_a_game", WRONG_TEAM),
+    ("quotes_valid", quote(bid="0.62", ask="0.62")),
+    ("quotes_valid", quote(bid="0")),
+    ("quotes_valid", quote(ask="1")),
+    ("quotes_valid", quote(bid="0.605")),
+    ("quotes_valid", quote(bid="NULL")),
+    ("quotes_valid", quote(size="NULL")),
+    ("mirrors_consistent", quote(bid="0.50", ask="0.52", limit=2)),
+    ("mirrors_consistent", quote(bid="0.40", ask="0.45", limit=2)),
+    ("quotes_labelled", quote(source="recorded")),
+    ("quotes_labelled", quote(source="simulated")),
+    ("quotes_before_kickoff", quote(at="2018-09-09 17:01+00")),
+]
+
+
+def test_each_planted_fault_is_found_by_its_own_check_only(filled: psycopg.Connection) -> None:
+    assert problems(filled) == set()
+    for name, statement in FAULTS:
+        with filled.transaction(force_rollback=True):
+            filled.execute(statement)  # type: ignore[call-overload]
+            assert problems(filled) == {name}, statement
+    assert problems(filled) == set()
+
+
+def test_manual_quotes_are_welcome_on_any_platform(filled: psycopg.Connection) -> None:
+    filled.execute(quote(source="manual"))  # type: ignore[call-overload]
+    assert problems(filled) == set()
+
+
+def test_dagster_reports_what_fails_and_what_is_shown(filled: psycopg.Connection) -> None:
+    found = run_checks()
     assert list(found) == ["seasons_complete"]
     assert "| nfl | 2018 | 1 | 267 | 0 |" in found["seasons_complete"]["problems"].value
 
-
-@pytest.mark.parametrize(
-    ("name", "statement"),
-    [
-        (
-            "games_unique",
-            "INSERT INTO games (game_key, league, season, game_type, home_team_id, away_team_id, "
-            "source, known_at) SELECT 'nfl:2018:2018-09-09:x', league, season, game_type, "
-            "home_team_id, (SELECT team_id FROM teams WHERE team_code = 'GB'), 'manual', known_at "
-            "FROM games",
-        ),
-        ("results_possible", "UPDATE games SET home_score = 151"),
-        ("results_possible", "UPDATE games SET result_known_at = now() + INTERVAL '1 day'"),
-        ("results_possible", "UPDATE games SET known_at = result_known_at + INTERVAL '1 s'"),
-        (
-            "results_present",
-            "UPDATE games SET status = 'scheduled', home_score = NULL, away_score = NULL, "
-            "result_known_at = NULL",
-        ),
-        (
-            "two_markets_a_game",
-            "UPDATE markets SET yes_team_id = (SELECT team_id FROM teams WHERE team_code = 'GB') "
-            "WHERE ticker LIKE '%-BUF'",
-        ),
-        ("quotes_valid", quote(bid="0.62", ask="0.62")),
-        ("quotes_valid", quote(bid="0")),
-        ("quotes_valid", quote(ask="1")),
-        ("quotes_valid", quote(bid="0.605")),
-        ("quotes_valid", quote(bid="NULL")),
-        ("quotes_valid", quote(size="NULL")),
-        ("mirrors_consistent", quote(bid="0.50", ask="0.52", limit=2)),
-        ("mirrors_consistent", quote(bid="0.40", ask="0.45", limit=2)),
-        ("quotes_labelled", quote(source="recorded")),
-        ("quotes_labelled", quote(source="simulated")),
-        ("quotes_before_kickoff", quote(at="2018-09-09 17:01+00")),
-    ],
-)
-def test_a_planted_fault_fails_its_check(
-    filled: psycopg.Connection, failed: Any, name: str, statement: str
-) -> None:
-    filled.execute(statement)  # type: ignore[call-overload]
-    assert name in failed()
-
-
-def test_manual_quotes_are_welcome_on_any_platform(filled: psycopg.Connection, failed: Any) -> None:
-    filled.execute(quote(source="manual"))  # type: ignore[call-overload]
-    assert list(failed()) == ["seasons_complete"]
+    filled.execute(quote(bid="0.62", ask="0.62"))  # type: ignore[call-overload]
+    filled.execute("UPDATE games SET home_score = 151")
+    found = run_checks()
+    assert set(found) == {"seasons_complete", "quotes_valid", "results_possible"}
+    assert found["quotes_valid"]["problems"].value == 1
+    assert "NFLGAME-18SEP09BUFKC-KC" in found["quotes_valid"]["first"].value
 
 
 def test_old_results_are_stale_for_a_download_and_not_for_a_file(
-    filled: psycopg.Connection, failed: Any
+    filled: psycopg.Connection,
 ) -> None:
-    assert "results_fresh" not in failed()
     set_override(filled, "sources.games.provider", "nflverse", reason="test", applied_by="test")
-    assert failed()["results_fresh"]["newest_result"].value == "2018-09-09T17:00:00+00:00"
+    assert run_checks()["results_fresh"]["newest_result"].value == "2018-09-09T17:00:00+00:00"
     filled.execute(
         "UPDATE games SET kickoff_at = now() - INTERVAL '9 days', result_known_at = now()"
     )
-    assert "results_fresh" not in failed()
+    assert "results_fresh" not in run_checks()
 
 
 def test_a_running_season_is_not_incomplete(
-    filled: psycopg.Connection, failed: Any, store: Any, game: Callable[..., SourceGame]
+    filled: psycopg.Connection, store: Any, game: Callable[..., SourceGame]
 ) -> None:
     store([game(away="GB", home="CHI", source_game_id="b", away_score=None, home_score=None)])
-    assert "seasons_complete" not in failed()
+    assert "seasons_complete" not in run_checks()

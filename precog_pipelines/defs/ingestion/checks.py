@@ -1,10 +1,11 @@
 """Checks of games, markets and quotes; blocking where a rating or a trade would rest on them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import psycopg
 
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
@@ -12,6 +13,9 @@ from precog_pipelines.defs.metadata import markdown_table
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import League, league_config, sources_config
+
+Problems = dict[str, list[dict[str, Any]]]
+"""Offending rows by name of the check; a check passes when it has none."""
 
 _RUNNING = timedelta(days=30)
 _OFF_SEASON = timedelta(days=230)
@@ -43,17 +47,25 @@ _OFF_SEASON = timedelta(days=230)
     ]
 )
 def games_checks(postgres: PostgresResource) -> Iterator[dg.AssetCheckResult]:
-    queries = load_queries("games")
     with postgres.database().transaction() as conn:
-        twice = _dicts(("day", "team", "games"), queries.teams_playing_twice_a_day(conn))
-        impossible = _dicts(
+        found = game_problems(conn)
+    for name, problems in found.items():
+        yield _result("games", name, problems)
+
+
+def game_problems(conn: psycopg.Connection) -> Problems:
+    """Rows that should not be, by check of ``games``."""
+    queries = load_queries("games")
+    return {
+        "games_unique": _dicts(("day", "team", "games"), queries.teams_playing_twice_a_day(conn)),
+        "results_possible": _dicts(
             ("game_key", "home_score", "away_score", "kickoff_at", "result_known_at"),
             queries.impossible_results(conn),
-        )
-        overdue = _dicts(("game_key", "kickoff_at", "source"), queries.overdue_results(conn))
-    yield _empty("games", "games_unique", twice)
-    yield _empty("games", "results_possible", impossible)
-    yield _empty("games", "results_present", overdue, dg.AssetCheckSeverity.WARN)
+        ),
+        "results_present": _dicts(
+            ("game_key", "kickoff_at", "source"), queries.overdue_results(conn)
+        ),
+    }
 
 
 @dg.asset_check(
@@ -124,10 +136,14 @@ def results_fresh(postgres: PostgresResource) -> dg.AssetCheckResult:
 )
 def two_markets_a_game(postgres: PostgresResource) -> dg.AssetCheckResult:
     with postgres.database().transaction() as conn:
-        rows = load_queries("markets").games_without_two_markets(conn)
-        return _empty(
-            "markets", "two_markets_a_game", _dicts(("platform", "game_key", "markets"), rows)
-        )
+        problems = market_problems(conn)["two_markets_a_game"]
+    return _result("markets", "two_markets_a_game", problems)
+
+
+def market_problems(conn: psycopg.Connection) -> Problems:
+    """Rows that should not be, by check of ``markets``."""
+    rows = load_queries("markets").games_without_two_markets(conn)
+    return {"two_markets_a_game": _dicts(("platform", "game_key", "markets"), rows)}
 
 
 @dg.multi_asset_check(
@@ -159,39 +175,39 @@ def two_markets_a_game(postgres: PostgresResource) -> dg.AssetCheckResult:
     ]
 )
 def quote_checks(postgres: PostgresResource) -> Iterator[dg.AssetCheckResult]:
-    queries = load_queries("quotes")
     with postgres.database().transaction() as conn:
-        invalid = _dicts(
+        found = quote_problems(conn)
+    for name, problems in found.items():
+        yield _result("market_snapshots", name, problems)
+
+
+def quote_problems(conn: psycopg.Connection) -> Problems:
+    """Rows that should not be, by check of ``market_snapshots``; at most 20 of a kind."""
+    queries = load_queries("quotes")
+    return {
+        "quotes_valid": _dicts(
             ("ticker", "observed_at", "yes_bid", "yes_ask", "source"), queries.invalid_quotes(conn)
-        )
-        mirrors = _dicts(
+        ),
+        "mirrors_consistent": _dicts(
             ("event", "observed_at", "bids", "asks"), queries.inconsistent_mirrors(conn)
-        )
-        labels = _dicts(("platform", "source", "quotes"), queries.mislabelled_quotes(conn))
-        late = queries.quotes_after_kickoff(conn)
-    yield _empty("market_snapshots", "quotes_valid", invalid)
-    yield _empty("market_snapshots", "mirrors_consistent", mirrors)
-    yield _empty("market_snapshots", "quotes_labelled", labels)
-    yield dg.AssetCheckResult(
-        asset_key="market_snapshots",
-        check_name="quotes_before_kickoff",
-        passed=late == 0,
-        metadata={"late_quotes": late},
-    )
+        ),
+        "quotes_labelled": _dicts(
+            ("platform", "source", "quotes"), queries.mislabelled_quotes(conn)
+        ),
+        "quotes_before_kickoff": _dicts(
+            ("ticker", "observed_at", "start_at"), queries.quotes_after_kickoff(conn)
+        ),
+    }
 
 
-def _empty(
-    asset: str,
-    name: str,
-    problems: Sequence[dict[str, Any]],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> dg.AssetCheckResult:
+def _result(asset: str, name: str, problems: Sequence[Mapping[str, Any]]) -> dg.AssetCheckResult:
     """Passes when there is no problem; the first ones are shown otherwise."""
+    warns = name == "results_present"
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=name,
         passed=not problems,
-        severity=severity,
+        severity=dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR,
         metadata={
             "problems": len(problems),
             "first": dg.MetadataValue.md(markdown_table(problems)),
