@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from functools import lru_cache
 
@@ -108,11 +108,6 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The smallest multiple of ``step`` not below ``value``."""
     return (value / step).to_integral_value(rounding=ROUND_CEILING) * step
-
-
-def truncate_dollars(value: Decimal) -> Decimal:
-    """Six places, toward zero: what a NUMERIC(18,6) column may hold of a longer product."""
-    return value.quantize(PRICE_STEP, rounding=ROUND_DOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ venue or fees. Those are assumed from ``replay.assume.*``, and every assumption 
 the decision's inputs, so that no table passes an assumption off as a fact. Real money takes none.
 """
 
-from decimal import Decimal
-
 from precog_trading.config import AssumeSettings
 from precog_trading.rules.fees import FINE_ROUNDING, STANDARD_RATES, FeeSchedule
 from precog_trading.settings import LIVE_ENVIRONMENTS
@@ -40,12 +38,3 @@ def assumed_fee_schedule(platform_id: str, settings: AssumeSettings) -> FeeSched
         platform_id=platform_id,
         source="assumed",
     )
-
-
-def known_or_assumed(
-    value: Decimal | None, assumed: Decimal, takes: bool
-) -> tuple[Decimal | None, bool]:
-    """The value, or the assumed one where it is missing and may be assumed; and which it was."""
-    if value is None and takes:
-        return assumed, True
-    return value, False

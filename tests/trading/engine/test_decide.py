@@ -170,6 +170,18 @@ def test_6_a_second_game_of_the_team_shares_its_cap() -> None:
     assert one_more * d("0.51") + d("0.017493") * one_more > d(500) - risked
 
 
+def test_6_the_same_game_on_another_platform_counts_against_the_same_cap() -> None:
+    """500 contracts at 0.50 with 8.75 of fees elsewhere leave 241.25 of 500 here."""
+    there = market(2, AWAY, platform_id="other", ticker="THERE")
+    w = world().with_state(markets={1: market(), 2: there}, last_quotes={2: quote(2)})
+    mine = position(2, Side.NO, quantity=d(500), fees=d("8.75"))
+    w = w.with_portfolio(positions=(mine,)).with_config("caps", game_usd="500")
+    found = w.one()
+    assert found.outcome is Outcome.TAKEN
+    assert found.inputs["room.game"] == "241.25"
+    assert Decimal(found.inputs["cost_at_limit"]) <= d("241.25")
+
+
 def test_4_the_bankroll_counts_positions_at_their_own_bid_and_no_bid_as_nothing() -> None:
     """9,000 cash; 100 NO whose bid is 1 - 0.50; 100 YES in a market without a bid."""
     other = market(7, 70, 700, home_team_id=70, away_team_id=71)

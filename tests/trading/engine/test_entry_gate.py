@@ -203,6 +203,13 @@ def test_5_simulated_quotes_take_marked_assumptions_and_only_those_missing() -> 
     assert (found.inputs["ask_size"], found.inputs["open_interest"]) == ("500", "300")
 
 
+def test_5_a_fee_type_without_formula_cannot_be_assumed() -> None:
+    bare = world([market(fee_schedule=None)]).with_quote(source="simulated", open_interest=None)
+    assert bare.one().inputs["open_interest"] == "1000"
+    flat = {"assume": {"fee_type": "flat"}}
+    assert bare.with_config("replay", **flat).one().skip_reason == "fee_unknown"
+
+
 def test_5_real_money_assumes_nothing() -> None:
     bare = live(world()).with_quote(source="simulated", volume_24h=None)
     assert bare.one().skip_reason == "volume_low"

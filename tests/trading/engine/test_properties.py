@@ -50,7 +50,7 @@ def economics(decision: Decision) -> tuple[Any, ...]:
 
 
 @given(worlds())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_1_a_world_and_its_mirror_decide_alike(original: World) -> None:
     straight = {(x.market_id, x.side): economics(x) for x in original.decide()}
     turned = {(x.market_id, x.side.opposite): economics(x) for x in mirrored(original).decide()}
@@ -58,7 +58,7 @@ def test_1_a_world_and_its_mirror_decide_alike(original: World) -> None:
 
 
 @given(worlds(), st.randoms(use_true_random=False))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_decisions_do_not_depend_on_the_order_of_the_facts(original: World, random: Any) -> None:
     def shuffled(values: Any) -> tuple[Any, ...]:
         return tuple(random.sample(list(values), len(values)))
@@ -81,7 +81,7 @@ def test_decisions_do_not_depend_on_the_order_of_the_facts(original: World, rand
 
 
 @given(worlds(), st.integers(min_value=1, max_value=50_000))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_decisions_do_not_depend_on_surrogate_ids(original: World, offset: int) -> None:
     """Another database with the same facts numbers them otherwise and decides the same keys."""
     state = original.state
@@ -127,7 +127,7 @@ def test_decisions_do_not_depend_on_surrogate_ids(original: World, offset: int) 
 
 @pytest.mark.parametrize("cap", TIGHT, ids=[next(iter(cap)) for cap in TIGHT])
 @given(original=worlds())
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_6_no_cap_is_exceeded_with_every_order_filled_at_its_limit(
     original: World, cap: dict[str, object]
 ) -> None:
@@ -158,7 +158,7 @@ def test_6_no_cap_is_exceeded_with_every_order_filled_at_its_limit(
 
 
 @given(worlds())
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_every_candidate_gets_exactly_one_decision(original: World) -> None:
     two = replace(METHOD, model=replace(MODEL, model_id=2, name="nfl-xgboost"))
     other_league = replace(METHOD, model=replace(MODEL, model_id=3, league="nba"))
@@ -181,7 +181,7 @@ def test_every_candidate_gets_exactly_one_decision(original: World) -> None:
 
 
 @given(worlds(), st.integers(min_value=1, max_value=400))
-@settings(max_examples=100)
+@settings(max_examples=50)
 def test_a_better_probability_never_buys_less(original: World, better: int) -> None:
     """With the market, the interval and the account as they are. The limit may move, not the size.
 
