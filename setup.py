@@ -93,14 +93,14 @@ setup(
         "dagster-graphql~=1.13.27",  # launching backfills the way the UI does
         # Experiments, model registry, tracking server.
         "mlflow>=3.17,<4",
-        # Frames and Parquet.
+        # Arrays, frames and Parquet.
+        "numpy>=2.2,<3",
         "pandas>=3.0,<4",
         "pyarrow>=21",
         # Estimators, calibration. The CPU build: the usual wheel brings 500 MB of GPU libraries.
         "scikit-learn>=1.7,<2",
         "xgboost-cpu>=3.1,<4",
         "matplotlib>=3.10,<4",  # reliability plots in MLflow and Dagster
-        "pandera>=0.26,<1",  # frame contracts at the sources
         # PostgreSQL: psycopg 3 for us (COPY, pool), psycopg2 because dagster-postgres sends
         # NOTIFY with a parameter, which psycopg 3 refuses; SQLAlchemy is what Dagster and MLflow
         # speak; aiosql turns files of named statements into functions.
@@ -120,8 +120,10 @@ setup(
         # HTTP with timeouts; retries on reads only.
         "httpx>=0.28,<1",
         "tenacity>=9,<10",
+        "cryptography>=45",  # RSA-PSS signatures of Kalshi requests
         "cryptography>=45",  # request signatures: RSA-PSS and Ed25519
         "nflreadpy>=0.1.5,<0.2",  # nflverse files
+        "psutil>=6,<8",  # finding and stopping the processes of `precog up`
         "tzdata",  # zones where the system has none
     ],
     extras_require={
