@@ -171,7 +171,12 @@ class HeadlessLauncher:
         cursor: str | None = None
         while pending():
             with dg.build_sensor_context(
-                instance=self._instance, cursor=cursor, definitions=definitions
+                instance=self._instance,
+                cursor=cursor,
+                definitions=definitions,
+                resources={
+                    key: (definitions.resources or {})[key] for key in sensor.required_resource_keys
+                },
             ) as context:
                 tick = sensor.evaluate_tick(context)
             cursor = tick.cursor
