@@ -82,9 +82,10 @@ class QuotesSection(_Strict):
 
 
 class HistorySection(_Strict):
-    """Bars and trades of the past."""
+    """Bars and trades of the past. ``rate_share`` of our rate is theirs while they are read."""
 
     first_day: date = date(2025, 8, 1)
+    rate_share: float = Field(default=0.5, gt=0, lt=1)
     candle_period_s: Literal[60, 3600, 86400] = 60
 
     @model_validator(mode="before")

@@ -5,45 +5,26 @@ asset that is materialized by hand while it is false fails with how to switch it
 answer is stored and the check ``complete`` of the asset fails: absence then proves nothing.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from precog_core.database.queries import load_queries
-from precog_core.kalshi.config import kalshi_config
+from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource
 from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.resources import PostgresResource
-from precog_pipelines.sources.kalshi.access import NOT_ENABLED, KalshiResource
 from precog_pipelines.sources.kalshi.fees import ingest_fees
-from precog_pipelines.sources.kalshi.history import Window, ingest_candles, ingest_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets
 from precog_pipelines.sources.kalshi.matching import REASONS, Unmatched
 from precog_pipelines.sources.kalshi.quotes import ingest_quotes
 from precog_pipelines.sources.kalshi.report import Report
 
-# Read once, when the code location loads: the schedules need to know whether to start. Runs read
-# the settings again, with the overrides of the database.
-_AT_LOAD = kalshi_config()
-_STARTS = dg.DefaultScheduleStatus.RUNNING if _AT_LOAD.enabled else dg.DefaultScheduleStatus.STOPPED
-LIVE_POOL, HISTORY_POOL = "kalshi_live", "kalshi_history"
-days = dg.DailyPartitionsDefinition(start_date=_AT_LOAD.history.first_day.isoformat())
-_COMMON: dict[str, Any] = {
-    "group_name": "kalshi",
-    "kinds": {"python", "postgres"},
-    "owners": ["team:precog"],
-}
-_HISTORY: dict[str, Any] = _COMMON | {
-    "partitions_def": days,
-    "backfill_policy": dg.BackfillPolicy.single_run(),
-    "deps": ["kalshi_markets"],
-    "pool": HISTORY_POOL,
-}
-_MOST_SHOWN = 500
+LIVE_POOL = "kalshi_live"
+MOST_SHOWN = 500
 
 
-def _complete(asset: str) -> dg.AssetCheckSpec:
+def complete_check(asset: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         "complete",
         asset=asset,
@@ -59,7 +40,7 @@ def _complete(asset: str) -> dg.AssetCheckSpec:
     tags={"table": "markets"},
     pool=LIVE_POOL,
     check_specs=[
-        _complete("kalshi_markets"),
+        complete_check("kalshi_markets"),
         dg.AssetCheckSpec(
             "matched",
             asset="kalshi_markets",
@@ -71,7 +52,9 @@ def _complete(asset: str) -> dg.AssetCheckSpec:
         "markets, market_attributes), matched with games by ticker, New York date and teams. A "
         "market that fits no game stays without one and is listed with the reason."
     ),
-    **_COMMON,
+    group_name="kalshi",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
 )
 def kalshi_markets(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
@@ -80,10 +63,10 @@ def kalshi_markets(
     with database.connection() as conn:
         client = kalshi.open(conn, "live")
     with client:
-        ingested = ingest_markets(client, database, _now)
+        ingested = ingest_markets(client, database, now)
     platform = client.config.platform_id
     unmatched = ingested.matching.unmatched
-    _log(context, ingested.report)
+    log(context, ingested.report)
     with database.connection() as conn:
         queries = load_queries("kalshi")
         markets, matched, first, last = queries.row_counts(conn, platform_id=platform)
@@ -101,12 +84,12 @@ def kalshi_markets(
             platform=platform,
             matched_markets=matched,
             unmatched_markets=dg.MetadataValue.md(unmatched_table(unmatched)),
-            **_facts(ingested.report),
+            **facts(ingested.report),
         )
     return dg.MaterializeResult(
         metadata=metadata,
         check_results=[
-            _judged(ingested.report),
+            judged(ingested.report),
             dg.AssetCheckResult(
                 check_name="matched",
                 passed=not unmatched,
@@ -124,12 +107,14 @@ def kalshi_markets(
     deps=["kalshi_markets"],
     tags={"table": "market_snapshots"},
     pool=LIVE_POOL,
-    check_specs=[_complete("kalshi_quotes")],
+    check_specs=[complete_check("kalshi_quotes")],
     description=(
         "The best bid and ask of every open market now (table market_snapshots, source recorded), "
         "stored where it differs materially from the last row or as a heartbeat."
     ),
-    **_COMMON,
+    group_name="kalshi",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
 )
 def kalshi_quotes(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
@@ -138,8 +123,8 @@ def kalshi_quotes(
     with database.connection() as conn:
         client = kalshi.open(conn, "live")
     with client:
-        report = ingest_quotes(client, database, _now)
-    _log(context, report)
+        report = ingest_quotes(client, database, now)
+    log(context, report)
     with database.connection() as conn:
         preview = _dicts(
             ("ticker", "observed_at", "yes_bid", "yes_ask", "yes_bid_size", "yes_ask_size",
@@ -148,21 +133,23 @@ def kalshi_quotes(
         )  # fmt: skip
         written = sum(report.counts.get(name, 0) for name in ("price", "volume", "heartbeat"))
         metadata = table_metadata(
-            conn, "market_snapshots", rows=written, preview=preview, **_facts(report)
+            conn, "market_snapshots", rows=written, preview=preview, **facts(report)
         )
-    return dg.MaterializeResult(metadata=metadata, check_results=[_judged(report)])
+    return dg.MaterializeResult(metadata=metadata, check_results=[judged(report)])
 
 
 @dg.asset(
     deps=["kalshi_markets"],
     tags={"table": "fee_schedules"},
     pool=LIVE_POOL,
-    check_specs=[_complete("fee_schedules")],
+    check_specs=[complete_check("fee_schedules")],
     description=(
         "Fees of the configured series with past and scheduled changes, and overrides of open "
         "events (table fee_schedules). Rows are appended; terms that are assumed say so in source."
     ),
-    **_COMMON,
+    group_name="kalshi",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
 )
 def fee_schedules(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
@@ -171,8 +158,8 @@ def fee_schedules(
     with database.connection() as conn:
         client = kalshi.open(conn, "live")
     with client:
-        report = ingest_fees(client, database, _now)
-    _log(context, report)
+        report = ingest_fees(client, database, now)
+    log(context, report)
     with database.connection() as conn:
         preview = _dicts(
             ("series", "event", "fee_type", "taker_rate", "maker_rate", "multiplier",
@@ -184,99 +171,9 @@ def fee_schedules(
             "fee_schedules",
             rows=report.counts.get("rows_new", 0),
             preview=preview,
-            **_facts(report),
+            **facts(report),
         )
-    return dg.MaterializeResult(metadata=metadata, check_results=[_judged(report)])
-
-
-@dg.asset(
-    tags={"table": "market_candles"},
-    check_specs=[_complete("market_candles")],
-    description=(
-        "Bars of every market that was open on a UTC day (table market_candles), each known at its "
-        "end. A range of days is read in one run, market by market; the archive is used where the "
-        "live tier no longer has them."
-    ),
-    **_HISTORY,
-)
-def market_candles(
-    context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
-) -> Iterator[dg.MaterializeResult]:
-    yield _history(context, postgres, kalshi, "market_candles")
-
-
-@dg.asset(
-    tags={"table": "market_trades"},
-    check_specs=[_complete("market_trades")],
-    description=(
-        "Public trades of every market that was open on a UTC day (table market_trades), from both "
-        "tiers, each once and known when it happened."
-    ),
-    **_HISTORY,
-)
-def market_trades(
-    context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
-) -> Iterator[dg.MaterializeResult]:
-    yield _history(context, postgres, kalshi, "market_trades")
-
-
-def _history(
-    context: dg.AssetExecutionContext,
-    postgres: PostgresResource,
-    kalshi: KalshiResource,
-    table: str,
-) -> dg.MaterializeResult:
-    database = postgres.database()
-    with database.connection() as conn:
-        client = kalshi.open(conn, "history")
-    report = Report()
-    windows = windows_of(list(context.partition_keys))
-    with client:
-        # Markets of that time may never have been listed while this home was running.
-        listed = ingest_markets(client, database, _now, since=windows[0].start_at).report
-        report.problems += listed.problems
-        for window in windows:
-            found = (
-                ingest_candles(client, database, window, _now)
-                if table == "market_candles"
-                else ingest_trades(client, database, window)
-            )
-            report.add(**found.counts)
-            report.problems += found.problems
-    _log(context, report)
-    rows = 0
-    with database.connection() as conn:
-        for window in windows:
-            candles, trades = load_queries("kalshi").stored_rows_between(
-                conn,
-                platform_id=client.config.platform_id,
-                from_ts=window.start_at,
-                to_ts=window.end_at,
-                period_s=client.config.history.candle_period_s,
-            )
-            rows += candles if table == "market_candles" else trades
-        metadata = table_metadata(
-            conn,
-            table,
-            rows=rows,
-            first=windows[0].start_at,
-            last=windows[-1].end_at,
-            **_facts(report),
-        )
-    return dg.MaterializeResult(metadata=metadata, check_results=[_judged(report)])
-
-
-def windows_of(keys: list[str]) -> list[Window]:
-    """The days of ``keys`` as windows, days that follow each other as one."""
-    windows: list[Window] = []
-    for key in sorted(keys):
-        start = datetime.fromisoformat(key).replace(tzinfo=UTC)
-        end = start + timedelta(days=1)
-        if windows and windows[-1].end_at == start:
-            windows[-1] = Window(windows[-1].start_at, end)
-        else:
-            windows.append(Window(start, end))
-    return windows
+    return dg.MaterializeResult(metadata=metadata, check_results=[judged(report)])
 
 
 def unmatched_table(unmatched: list[Unmatched]) -> str:
@@ -285,87 +182,18 @@ def unmatched_table(unmatched: list[Unmatched]) -> str:
         {"market": one.ticker, "reason": one.reason, "why": f"{REASONS[one.reason]}: {one.detail}"}
         for one in unmatched
     ]
-    return markdown_table(rows, limit=_MOST_SHOWN)
+    return markdown_table(rows, limit=MOST_SHOWN)
 
 
-kalshi_listing = dg.define_asset_job(
-    "kalshi_listing",
-    selection=dg.AssetSelection.assets("kalshi_markets", "fee_schedules"),
-    description="What Kalshi lists and charges, and which games its markets are about.",
-)
-kalshi_open_markets = dg.define_asset_job(
-    "kalshi_open_markets",
-    selection=dg.AssetSelection.assets("kalshi_quotes"),
-    description="Quotes of the open markets.",
-)
-kalshi_history = dg.define_asset_job(
-    "kalshi_history",
-    selection=dg.AssetSelection.assets("market_candles", "market_trades"),
-    description="Bars and public trades of past days.",
-)
-
-
-def _run_when_enabled(postgres: PostgresResource) -> dg.SkipReason | None:
-    """Asked at every tick, because an override in the database may have switched it off."""
-    with postgres.database().connection() as conn:
-        return None if kalshi_config(conn).enabled else dg.SkipReason(NOT_ENABLED)
-
-
-@dg.schedule(
-    job=kalshi_open_markets,
-    cron_schedule=_AT_LOAD.quotes.cron,
-    execution_timezone="UTC",
-    default_status=_STARTS,
-    description="Quotes of open markets (kalshi.quotes.cron); starts only when Kalshi is enabled.",
-)
-def kalshi_quotes_schedule(
-    context: dg.ScheduleEvaluationContext, postgres: PostgresResource
-) -> dg.RunRequest | dg.SkipReason:
-    return _run_when_enabled(postgres) or dg.RunRequest()
-
-
-@dg.schedule(
-    job=kalshi_listing,
-    cron_schedule="7 * * * *",
-    execution_timezone="UTC",
-    default_status=_STARTS,
-    description="Listings, matching and fees, hourly; starts only when Kalshi is enabled.",
-)
-def kalshi_listing_schedule(
-    context: dg.ScheduleEvaluationContext, postgres: PostgresResource
-) -> dg.RunRequest | dg.SkipReason:
-    return _run_when_enabled(postgres) or dg.RunRequest()
-
-
-@dg.schedule(
-    job=kalshi_history,
-    cron_schedule="20 0 * * *",
-    execution_timezone="UTC",
-    default_status=_STARTS,
-    description="Bars and trades of the day before; starts only when Kalshi is enabled.",
-)
-def kalshi_history_schedule(
-    context: dg.ScheduleEvaluationContext, postgres: PostgresResource
-) -> dg.RunRequest | dg.SkipReason:
-    day = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
-    request = dg.RunRequest(run_key=f"kalshi-{day}", partition_key=day.isoformat())
-    return _run_when_enabled(postgres) or request
-
-
-@dg.definitions
-def kalshi_resources() -> dg.Definitions:
-    return dg.Definitions(resources={"kalshi": KalshiResource()})
-
-
-def _now() -> datetime:
+def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _facts(report: Report) -> dict[str, Any]:
+def facts(report: Report) -> dict[str, Any]:
     return {**report.counts, "complete": report.complete, "problems": len(report.problems)}
 
 
-def _judged(report: Report) -> dg.AssetCheckResult:
+def judged(report: Report) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="complete",
         passed=report.complete,
@@ -374,16 +202,16 @@ def _judged(report: Report) -> dg.AssetCheckResult:
             "problems": len(report.problems),
             "named": dg.MetadataValue.md(
                 markdown_table(
-                    [{"problem": problem} for problem in report.problems], limit=_MOST_SHOWN
+                    [{"problem": problem} for problem in report.problems], limit=MOST_SHOWN
                 )
             ),
         },
     )
 
 
-def _log(context: dg.AssetExecutionContext, report: Report) -> None:
+def log(context: dg.AssetExecutionContext, report: Report) -> None:
     context.log.info(", ".join(f"{name} {count}" for name, count in report.counts.items()))
-    for problem in report.problems[:_MOST_SHOWN]:
+    for problem in report.problems[:MOST_SHOWN]:
         context.log.error(problem)
 
 

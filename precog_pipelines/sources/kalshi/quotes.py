@@ -1,0 +1,104 @@
+"""What is bid and asked on the open markets now, stored where it differs materially."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from precog_core.database import Database
+from precog_core.database.queries import load_queries
+from precog_core.kalshi.client import KalshiClient
+from precog_core.kalshi.config import QuotesSection
+from precog_core.kalshi.market_data import Market
+from precog_pipelines.sources.kalshi.quote_filter import MarketQuote, write_reason
+from precog_pipelines.sources.kalshi.report import Report
+
+
+def ingest_quotes(client: KalshiClient, database: Database, now: Callable[[], datetime]) -> Report:
+    """Quote every open market of the configured series; each series one transaction.
+
+    A quote is observed, and known, when its answer has arrived. A market whose book cannot be read
+    gets no quote and is a problem of the report; a market that is not stored yet is counted.
+    """
+    config = client.config
+    report = Report()
+    for entry in config.series:
+        listing = client.markets(series_ticker=entry.ticker, status="open")
+        listed_at = now()
+        open_markets = [
+            market
+            for market in report.heard(listing, f"open markets of {entry.ticker}")
+            if market.status == "open"
+        ]
+        with database.connection() as conn:
+            ids = dict(
+                load_queries("kalshi").market_ids(
+                    conn,
+                    platform_id=config.platform_id,
+                    tickers=[market.ticker for market in open_markets],
+                )
+            )
+        report.add(open_markets=len(open_markets), not_stored_yet=len(open_markets) - len(ids))
+        quotes = []
+        for market in open_markets:
+            if market.ticker not in ids:
+                continue
+            with report.one_market():
+                quotes.append(_quote(client, market, ids[market.ticker], listed_at, now))
+        with database.transaction() as conn:
+            report.add(
+                quotes_seen=len(quotes),
+                **store_quotes(conn, quotes, config.quotes),
+            )
+    return report
+
+
+def store_quotes(
+    conn: psycopg.Connection, quotes: Sequence[MarketQuote], rule: QuotesSection
+) -> dict[str, int]:
+    """Append the quotes that are worth a row; counts by reason, with those left out."""
+    queries = load_queries("kalshi")
+    counts = {"price": 0, "volume": 0, "heartbeat": 0, "not_material": 0}
+    rows: list[dict[str, Any]] = []
+    stored = {
+        row[0]: MarketQuote(*row)
+        for row in queries.latest_quotes(conn, market_ids=[quote.market_id for quote in quotes])
+    }
+    for quote in quotes:
+        reason = write_reason(stored.get(quote.market_id), quote, rule)
+        counts[reason or "not_material"] += 1
+        if reason is not None:
+            rows.append(asdict(quote) | {"write_reason": reason})
+    if rows:
+        times = [row["observed_at"] for row in rows]
+        queries.ensure_quote_months(conn, from_ts=min(times), to_ts=max(times))
+        queries.insert_quote(conn, rows)
+    return counts
+
+
+def _quote(
+    client: KalshiClient,
+    market: Market,
+    market_id: int,
+    listed_at: datetime,
+    now: Callable[[], datetime],
+) -> MarketQuote:
+    """From the book, with volume and interest of the listing; or all from the listing."""
+    top: Any = market
+    observed_at = listed_at
+    if client.config.quotes.origin == "orderbook":
+        top = client.order_book(market.ticker, depth=1)
+        observed_at = now()
+    return MarketQuote(
+        market_id=market_id,
+        observed_at=observed_at,
+        yes_bid=top.yes_bid,
+        yes_ask=top.yes_ask,
+        yes_bid_size=top.yes_bid_size,
+        yes_ask_size=top.yes_ask_size,
+        last_price=market.last_price,
+        volume=market.volume,
+        open_interest=market.open_interest,
+    )
