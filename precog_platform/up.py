@@ -106,6 +106,12 @@ def _start_servers(
     own_mlflow: bool,
 ) -> DagsterClient:
     mlflow = _start_mlflow(supervisor, database, home, mlflow_port) if own_mlflow else None
+
+    import dagster as dg
+
+    # Creates the instance's tables here, once, before four servers would race to do it.
+    with dg.DagsterInstance.get() as instance:
+        close_orphaned_runs(instance)
     ports = {name: _free_port() for name in _MODULES}
     locations = [
         supervisor.start(
@@ -117,11 +123,6 @@ def _start_servers(
     ]  # fmt: skip
     workspace = _write_workspace(home, ports)
 
-    import dagster as dg
-
-    # Creates the instance's tables here, once, before three servers would race to do it.
-    with dg.DagsterInstance.get() as instance:
-        close_orphaned_runs(instance)
     for server, name in zip(locations, _MODULES, strict=True):
         supervisor.wait_until(server, _listening(ports[name]), _START_TIMEOUT_S)
     webserver = supervisor.start(
