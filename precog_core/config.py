@@ -8,7 +8,7 @@ exactly what somebody typed.
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -46,6 +46,8 @@ class LayerValue:
     layer: Layer
     value: Any
     where: str
+    # Of a list in a file: the place of each item and key in it.
+    inner: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,16 @@ def load_section(
     file and line (or variable, or override) that set it, and what is allowed.
     """
     values: dict[str, Any] = {}
-    origins: dict[KeyPath, LayerValue] = {}
+    places: dict[KeyPath, str] = {}
     for path, layer_value in _layers(name, conn, config_dir):
         _merge(values, path, layer_value)
-        origins[path] = layer_value
+        for weaker in [known for known in places if known[: len(path)] == path]:
+            del places[weaker]
+        places[path] = layer_value.where
+        places |= {(*path, *tail): where for tail, where in layer_value.inner.items()}
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        places = {path: value.where for path, value in origins.items()}
         home_file = _files(name, config_dir)[0]
         raise PrecogError(explain_validation(name, model, error, places, home_file)) from error
 
@@ -138,9 +142,16 @@ def _layers(
     for file in _files(name, config_dir):
         if file.exists():
             document = read_document(file)
+            places = {path: f"{file}, line {line}" for path, line in document.lines.items()}
             for path, value in _leaves(document.values):
                 written.append(path)
-                yield path, LayerValue("yaml", value, f"{file}, line {document.lines[path]}")
+                size = len(path)
+                inner = {
+                    place[size:]: where
+                    for place, where in places.items()
+                    if len(place) > size and place[:size] == path
+                }
+                yield path, LayerValue("yaml", value, places[path], inner)
     yield from _from_environment(name, written, config_dir)
     if conn is not None:
         yield from _from_database(name, conn)
@@ -229,8 +240,8 @@ def _supersede(found: dict[KeyPath, list[LayerValue]], path: KeyPath) -> None:
 def _defaults(model: type[BaseModel]) -> dict[str, Any]:
     """The defaults of a model that can be known without input, sub-models included."""
     values: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        default = field.get_default(call_default_factory=False)
+    for name, info in model.model_fields.items():
+        default = info.get_default(call_default_factory=False)
         if isinstance(default, BaseModel):
             values[name] = default.model_dump()
         elif default is not PydanticUndefined:

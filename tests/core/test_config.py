@@ -297,6 +297,66 @@ def test_a_missing_required_key_says_where_it_belongs(tmp_path: Path) -> None:
     )
 
 
+class Era(BaseModel):
+    """Points from a season on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_season: Annotated[int, Field(ge=1900)]
+    label: Annotated[str, Field(max_length=3)] = ""
+
+
+class Nested(BaseModel):
+    """Mappings, lists and alternatives."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shares: dict[str, Annotated[Decimal, Field(ge=0, le=1)]] = {}
+    eras: list[Era] = []
+    step: Annotated[Decimal, Field(gt=0)] | None = None
+    limit: Decimal | Literal["none"] = "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("shares: {nfl: 2}", "x.shares.nfl is '2'; expected a number at least 0 and at most 1"),
+        (
+            "eras:\n  - {from_season: 1899}",
+            "x.eras.0.from_season is '1899'; expected a whole number at least 1900",
+        ),
+        ("eras: [{from_season: 2000, label: late}]", "should have at most 3 characters"),
+        ("eras: [{from_saeson: 2000}]", "x.eras.0.from_saeson is no setting; did you mean from_s"),
+        ("eras: [{}]", "x.eras.0.from_season is missing; expected a whole number at least 1900"),
+        ("eras: [3]", "x.eras.0 is '3'; expected a mapping with from_season, label"),
+        ("eras: 3", "x.eras is '3'; expected a list"),
+        ("step: 0", "x.step is '0'; expected a number above 0"),
+        ("limit: some", "x.limit is 'some'; "),
+        ("shares: {nfl: {a: 1}}", "x.shares.nfl is {'a': '1'}; expected a number at least 0"),
+    ],
+)
+def test_a_wrong_value_deep_inside_is_named_with_its_place(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(PrecogError) as caught:
+        load_section("x", Nested, config_dir=tmp_path)
+    assert words in str(caught.value)
+    assert str(tmp_path / "x.yaml") in str(caught.value)
+
+
+def test_a_wrong_item_of_a_list_is_named_with_its_own_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("eras:\n  - from_season: 2000\n  - label: abc\n    from_season: 5\n")
+    with pytest.raises(PrecogError, match=rf"{file}, line 4: x.eras.1.from_season is '5'"):
+        load_section("x", Nested, config_dir=tmp_path)
+    monkeypatch.setenv("PRECOG__X__ERAS", "[{from_season: 6}]")
+    with pytest.raises(PrecogError, match=r"variable PRECOG__X__ERAS: x.eras.0.from_season is '6'"):
+        load_section("x", Nested, config_dir=tmp_path)
+
+
 def test_the_value_of_a_secret_is_not_repeated(tmp_path: Path) -> None:
     class Venue(BaseModel):
         api_key: Annotated[str, Field(max_length=3)]
