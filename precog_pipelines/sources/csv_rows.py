@@ -18,29 +18,36 @@ DOWNLOAD_AGAIN = "download the file again or correct the line; nothing of it was
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the file as text by column. ``line`` counts from 1, the header."""
+    """One line of the file. ``line`` counts from 1, the header; ``index`` is shared by all rows."""
 
     file: str
     line: int
-    values: dict[str, str]
+    cells: list[str]
+    index: dict[str, int]
+
+    def __getitem__(self, column: str) -> str:
+        """The text of a cell; KeyError when the file has no such column."""
+        return self.cells[self.index[column]]
 
     def refuse(self, column: str, expected: str, remedy: str = DOWNLOAD_AGAIN) -> PrecogError:
         """The error to raise about this line's ``column``."""
-        value = self.values.get(column, "")
+        value = self[column]
         return PrecogError(
             f"{self.file}, line {self.line}, column {column}: {value!r} is not {expected}; {remedy}"
         )
 
     def text(self, column: str) -> str:
         """The cell; refused when empty."""
-        value = self.values[column]
+        value = self[column]
         if not value:
             raise self.refuse(column, "a value (it is empty)")
         return value
 
     def optional(self, column: str) -> str | None:
         """The cell, or None when it is empty or ``NA``; also when the file has no such column."""
-        value = self.values.get(column, "")
+        if column not in self.index:
+            return None
+        value = self[column]
         return None if value in ("", "NA") else value
 
     def integer(self, column: str, low: int, high: int) -> int:
@@ -70,7 +77,7 @@ class Row:
 
     def one_of(self, column: str, allowed: Sequence[str]) -> str:
         """A cell from a closed set."""
-        value = self.values[column]
+        value = self[column]
         if value not in allowed:
             raise self.refuse(column, f"one of {', '.join(allowed)}")
         return value
@@ -101,6 +108,7 @@ def read_rows(file: str, content: bytes, required: Sequence[str]) -> list[Row]:
                 f"{file}, line 1: the header {found} column {column!r}; expected the columns "
                 f"{', '.join(required)}, found {', '.join(header[:60])}; is it the right file?"
             )
+    index = {column: i for i, column in enumerate(header)}
     rows = []
     while (cells := _next(file, reader)) is not None:
         line = reader.line_num
@@ -110,7 +118,7 @@ def read_rows(file: str, content: bytes, required: Sequence[str]) -> list[Row]:
                 f"{_where_cut(cells, header)}; the line is damaged or the file was cut off; "
                 f"{DOWNLOAD_AGAIN}"
             )
-        rows.append(Row(file, line, dict(zip(header, cells, strict=True))))
+        rows.append(Row(file, line, cells, index))
     if not text.endswith("\n"):
         raise PrecogError(
             f"{file}, line {reader.line_num}, column {header[-1]}: the last line does not end with "

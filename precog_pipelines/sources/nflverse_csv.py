@@ -6,7 +6,8 @@ and 2018 as 21:30. Taken as they are, a Monday night result would count as known
 Both are corrected by rule, and the corrections are counted in the metadata of the asset.
 """
 
-from datetime import datetime, time
+import re
+from datetime import time
 from typing import cast
 
 from precog_pipelines.sources.config import League
@@ -25,6 +26,7 @@ GAME_TYPES = {
 }  # fmt: skip
 LONDON = ("Wembley", "Twickenham", "Tottenham")
 _LAST_SEASON_OF_NINE = 2005
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def parse_games(
@@ -86,7 +88,7 @@ def _game(row: Row, teams: TeamDirectory, league: League) -> tuple[SourceGame, s
 
 
 def _team(row: Row, column: str, teams: TeamDirectory) -> str:
-    code = teams.code("nflverse", row.values[column])
+    code = teams.code("nflverse", row[column])
     if code is None:
         raise row.refuse(
             column,
@@ -102,15 +104,20 @@ def _kickoff_clock(row: Row, season: int) -> tuple[time | None, str | None]:
     text = row.optional("gametime")
     if text is None:
         return None, None
-    try:
-        clock = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a wall time has no zone
-    except ValueError:
-        raise row.refuse("gametime", "a time HH:MM (US/Eastern) or empty") from None
-    london = any(name in row.values.get("stadium", "") for name in LONDON)
-    if (text == "09:00" and season <= _LAST_SEASON_OF_NINE) or (text == "21:30" and london):
+    wall = _CLOCK.fullmatch(text)
+    if wall is None:
+        raise row.refuse("gametime", "a time HH:MM (US/Eastern) or empty")
+    clock = time(int(wall[1]), int(wall[2]))
+    night = text == "09:00" and season <= _LAST_SEASON_OF_NINE
+    if night or (text == "21:30" and _in_london(row)):
         right = clock.replace(hour=(clock.hour + 12) % 24)
-        return right, f"{row.values['game_id']}: kickoff {text} read as {right:%H:%M}"
+        return right, f"{row['game_id']}: kickoff {text} read as {right:%H:%M}"
     return clock, None
+
+
+def _in_london(row: Row) -> bool:
+    stadium = row.optional("stadium") or ""
+    return any(name in stadium for name in LONDON)
 
 
 def _scores(row: Row) -> tuple[int | None, int | None]:

@@ -63,7 +63,7 @@ class SampleGames:
 def points_by_period() -> dict[str, dict[str, tuple[int, ...]]]:
     """Per source game id, points of ``away`` and ``home`` in quarters 1 to 4 and overtime."""
     return {
-        row.values["source_game_id"]: {side: _points(row, side) for side in ("away", "home")}
+        row["source_game_id"]: {side: _points(row, side) for side in ("away", "home")}
         for row in read_rows(FILE.name, FILE.read_bytes(), _COLUMNS)
     }
 
@@ -85,27 +85,27 @@ def _read() -> tuple[tuple[SourceGame, ...], str]:
 
 def _game(row: Row, teams: TeamDirectory, zone: object) -> SourceGame:
     kickoff = datetime.fromisoformat(row.text("kickoff_at"))
-    codes = {side: teams.code("sample", row.values[side]) for side in ("away", "home")}
+    codes = {side: teams.code("sample", row[side]) for side in ("away", "home")}
     for side, code in codes.items():
         if code is None:
             raise row.refuse(side, "a team of config/leagues.yaml", "reinstall the package")
-        if sum(_points(row, side)) != int(row.values[f"{side}_score"]):
+        if sum(_points(row, side)) != int(row[f"{side}_score"]):
             raise row.refuse(f"{side}_score", "the sum of the periods", "reinstall the package")
     return SourceGame(
         league=LEAGUE,
-        season=int(row.values["season"]),
-        week=int(row.values["week"]),
-        game_type=cast(GameType, GAME_TYPES[row.values["game_type"]]),
+        season=int(row["season"]),
+        week=int(row["week"]),
+        game_type=cast(GameType, GAME_TYPES[row["game_type"]]),
         game_date=kickoff.astimezone(zone).date(),  # type: ignore[arg-type]
         kickoff_at=kickoff,
         away=str(codes["away"]),
         home=str(codes["home"]),
-        neutral_site=row.values["neutral_site"] == "1",
-        away_score=int(row.values["away_score"]),
-        home_score=int(row.values["home_score"]),
-        source_game_id=row.values["source_game_id"],
+        neutral_site=row["neutral_site"] == "1",
+        away_score=int(row["away_score"]),
+        home_score=int(row["home_score"]),
+        source_game_id=row["source_game_id"],
     )
 
 
 def _points(row: Row, side: str) -> tuple[int, ...]:
-    return tuple(int(row.values[f"{side}_{period}"]) for period in PERIODS)
+    return tuple(int(row[f"{side}_{period}"]) for period in PERIODS)
