@@ -149,7 +149,7 @@ def _layers(
                 inner = {
                     place[size:]: where
                     for place, where in places.items()
-                    if len(place) > size and place[:size] == path
+                    if isinstance(value, list) and len(place) > size and place[:size] == path
                 }
                 yield path, LayerValue("yaml", value, places[path], inner)
     yield from _from_environment(name, written, config_dir)

@@ -15,6 +15,8 @@ from precog_core.errors import PrecogError
 
 KeyPath = tuple[str, ...]
 _WORDS = {"true": True, "True": True, "false": False, "False": False}
+# The parser in C, ten times as fast, where the library was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = ("", "~", "null", "Null")
 
 
@@ -55,7 +57,7 @@ def read_value(text: str, where: str) -> Any:
 
 def _compose(text: str, where: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -73,7 +75,7 @@ def _value(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], where: str
             _value(item, (*path, str(index)), lines, where) for index, item in enumerate(node.value)
         ]
     text: str = node.value
-    if node.style is not None:  # quoted or a block: text by the author's own word
+    if node.style:  # quoted or a block: text by the author's own word
         return text
     if text in _NULLS:
         return None
