@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -104,7 +104,6 @@ class TickRunner:
     clock: datetime | None = None
     settled_through: datetime | None = None
     waiting: int = 0
-    step: Callable[[str], None] = field(default=lambda _name: None)
 
     def run_tick(self, batch: Batch) -> TickResult:
         """Decide on one batch and carry its orders to their end, as the only writer.
@@ -126,7 +125,6 @@ class TickRunner:
             result = self._decide(batch, decided_at)
             self.clock, self.settled_through = decided_at, decided_at
             if result.taken:
-                self.step("committed")
                 result = replace(result, fills=self._execute(decided_at).fills)
         return result
 
@@ -156,7 +154,6 @@ class TickRunner:
             markets, positions = settle(
                 self.conn, self.environment, through=decided_at, after=self.settled_through
             )
-            self.step("settled")
             cash = {
                 row["platform_id"]: row["balance"]
                 for row in rows(self.conn, "ledger", "balances", environment=self.environment)
@@ -173,7 +170,6 @@ class TickRunner:
             decided: list[Decision] = []
             for bundle in bundles:
                 decided += self._decide_platform(bundle, tick)
-            self.step("recorded")
         return TickResult(
             batch.tick_id,
             decisions=len(decided),
@@ -274,18 +270,14 @@ def run_pending(
     environment: Environment = Environment.PAPER,
     dagster_run_id: str | None = None,
     log: Callable[[str], None] = LOGGER.info,
-    step: Callable[[str], None] | None = None,
 ) -> RunReport:
     """Finish leftovers, then decide on the oldest waiting batches; at the end of all, settle.
 
     ``first`` and ``last`` (instants) narrow the batches, ``maximum`` bounds them. ``log`` gets
-    progress in words. ``step`` is told the name of each point between two effects; tests use it to
-    stop there.
+    progress in words.
     """
     report = RunReport()
     with tick_runner(db, environment, dagster_run_id) as runner:
-        if step is not None:
-            runner.step = step
         report = replace(report, resumed_orders=runner.resume().orders)
         if report.resumed_orders:
             log(f"finished {report.resumed_orders} orders of an interrupted run")

@@ -20,6 +20,7 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 LONG_AGO = datetime(2019, 1, 1, tzinfo=UTC)
 FIRST_SUNDAY = datetime(2019, 9, 8, 17, tzinfo=UTC)
+EIGHT_TEAMS = ("BUF", "KC", "GB", "DAL", "SF", "NE", "CHI", "SEA")
 _GRID = [{"start": "0.00", "end": "1.00", "step": "0.01"}]
 
 
@@ -207,6 +208,7 @@ def add_season(
 ) -> list[Game]:
     """A season of ``games``, ``week_of`` a week at a few kickoffs, quoted hourly, predicted twice.
 
+    The league must have two teams for each game of a week.
     Prices wander around a latent probability that also draws the winner; the champion sees that
     probability with an error of its own, so some edges are there and some are not.
     """
