@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from precog_core.config import load_section
-from precog_core.errors import PrecogError
 
 if TYPE_CHECKING:
     import psycopg
@@ -89,14 +88,9 @@ class ModelsConfig(_Section):
     sanity: dict[str, SanityBand] = {}
     leaks: LeakConfig = LeakConfig()
 
-    def band(self, league: str) -> SanityBand:
-        """The league's sanity band; PrecogError naming the missing key when there is none."""
-        if league not in self.sanity:
-            raise PrecogError(
-                f"config/models.yaml has no sanity band for league {league!r}; add "
-                f"models.sanity.{league} before training a model of that league"
-            )
-        return self.sanity[league]
+    def band(self, league: str) -> SanityBand | None:
+        """The league's sanity band; None where nobody has written down honest results yet."""
+        return self.sanity.get(league)
 
 
 def load_models_config(conn: "psycopg.Connection | None" = None) -> ModelsConfig:

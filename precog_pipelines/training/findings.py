@@ -6,11 +6,14 @@ run out of the registry; a warning asks a person to look first.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from precog_pipelines.training.config import LeakConfig, SanityBand
 from precog_pipelines.training.evaluation import Evaluation
 from precog_pipelines.training.metrics import accuracy, brier
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,24 @@ def find_leaks(
     *,
     gain_shares: Mapping[str, float],
     train_brier: float | None,
-    band: SanityBand,
+    band: SanityBand | None,
     leaks: LeakConfig,
 ) -> list[Finding]:
     """Alarms and warnings about one model.
 
-    ``gain_shares`` is empty and ``train_brier`` None for a model that is not trained.
+    ``gain_shares`` is empty and ``train_brier`` None for a model that is not trained. Without a
+    ``band`` a warning says that nobody can tell what is too good.
     """
     findings = _season_findings(evaluation, band, leaks)
+    if band is None:
+        findings.append(
+            Finding(
+                "warning",
+                "no_band",
+                "config/models.yaml has no sanity band for this league: nothing says which results "
+                "are too good to be honest",
+            )
+        )
     for name, share in gain_shares.items():
         if share > leaks.max_feature_gain_share and name not in leaks.exempt_features:
             findings.append(
@@ -59,10 +72,10 @@ def find_leaks(
     return findings
 
 
-def check_elo_band(evaluation: Evaluation, band: SanityBand) -> list[Finding]:
+def check_elo_band(evaluation: Evaluation, band: SanityBand | None) -> list[Finding]:
     """An alarm when Elo over three or more seasons lies outside the league's honest band."""
     window = evaluation.full
-    if len(window.seasons) < 3:
+    if band is None or len(window.seasons) < 3:
         return []
     value = window.scores.brier
     if band.elo_brier_low <= value <= band.elo_brier_high:
@@ -77,52 +90,62 @@ def check_elo_band(evaluation: Evaluation, band: SanityBand) -> list[Finding]:
     ]
 
 
-def _season_findings(evaluation: Evaluation, band: SanityBand, leaks: LeakConfig) -> list[Finding]:
+def _season_findings(
+    evaluation: Evaluation, band: SanityBand | None, leaks: LeakConfig
+) -> list[Finding]:
     findings: list[Finding] = []
     games = evaluation.games
     counts = games.groupby("season").size()
     full = counts[counts >= leaks.full_season_share * counts.median()].index
     for season, part in games[games["season"].isin(full)].groupby("season"):
-        p, y = part["p_home"].to_numpy(), part["home_win"].to_numpy()
-        score, right = brier(p, y), accuracy(p, y)
-        if score < band.alarm_brier_below:
-            findings.append(
-                Finding(
-                    "alarm",
-                    "season_brier",
-                    f"season {season}: Brier {score:.4f}, below {band.alarm_brier_below}, which "
-                    "no honest forecast has reached",
-                )
-            )
-        elif score < band.warn_brier_below:
-            findings.append(
-                Finding(
-                    "warning",
-                    "season_brier",
-                    f"season {season}: Brier {score:.4f}, below {band.warn_brier_below}",
-                )
-            )
-        if right > band.alarm_accuracy_above:
-            findings.append(
-                Finding(
-                    "alarm",
-                    "season_accuracy",
-                    f"season {season}: {right:.1%} of games right, above "
-                    f"{band.alarm_accuracy_above:.0%}",
-                )
-            )
+        if band is not None:
+            findings += _band_findings(int(season), part, band)
         # Simulated quotes are made from results; beating them proves nothing.
         priced = part[part["market"].notna() & (part["market_source"] != "simulated")]
-        if len(priced) >= leaks.full_season_share * len(part):
-            model_brier = brier(priced["p_home"].to_numpy(), priced["home_win"].to_numpy())
-            market_brier = brier(priced["market"].to_numpy(), priced["home_win"].to_numpy())
-            if market_brier - model_brier > leaks.max_gain_over_market:
-                findings.append(
-                    Finding(
-                        "alarm",
-                        "beats_market",
-                        f"season {season}: Brier {model_brier:.4f} against the market's "
-                        f"{market_brier:.4f}, better by more than {leaks.max_gain_over_market}",
-                    )
+        if len(priced) < leaks.full_season_share * len(part):
+            continue
+        model_brier = brier(priced["p_home"].to_numpy(), priced["home_win"].to_numpy())
+        market_brier = brier(priced["market"].to_numpy(), priced["home_win"].to_numpy())
+        if market_brier - model_brier > leaks.max_gain_over_market:
+            findings.append(
+                Finding(
+                    "alarm",
+                    "beats_market",
+                    f"season {season}: Brier {model_brier:.4f} against the market's "
+                    f"{market_brier:.4f}, better by more than {leaks.max_gain_over_market}",
                 )
+            )
+    return findings
+
+
+def _band_findings(season: int, part: "pd.DataFrame", band: SanityBand) -> list[Finding]:
+    findings: list[Finding] = []
+    p, y = part["p_home"].to_numpy(), part["home_win"].to_numpy()
+    score, right = brier(p, y), accuracy(p, y)
+    if score < band.alarm_brier_below:
+        findings.append(
+            Finding(
+                "alarm",
+                "season_brier",
+                f"season {season}: Brier {score:.4f}, below {band.alarm_brier_below}, which no "
+                "honest forecast has reached",
+            )
+        )
+    elif score < band.warn_brier_below:
+        findings.append(
+            Finding(
+                "warning",
+                "season_brier",
+                f"season {season}: Brier {score:.4f}, below {band.warn_brier_below}",
+            )
+        )
+    if right > band.alarm_accuracy_above:
+        findings.append(
+            Finding(
+                "alarm",
+                "season_accuracy",
+                f"season {season}: {right:.1%} of games right, above "
+                f"{band.alarm_accuracy_above:.0%}",
+            )
+        )
     return findings
