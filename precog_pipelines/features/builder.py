@@ -108,6 +108,7 @@ def build_features(
     rated = _ratings_by_team(ratings)
     aligned_since = config.division_alignment_since.get(league)
     bases = {feature.basis for feature in features}
+    steps = [(n, feature.basis, feature.compute) for n, feature in enumerate(features)]
     for game in games:
         same_division = _same_division(game, aligned_since)
         advantage = 0.0 if game.neutral else parameters.home_advantage(game.season)
@@ -132,14 +133,14 @@ def build_features(
                 away=_team_state(game.away_team_id, game.season, at, played, rated, parameters),
             )
             known_at = {basis: basis.known_at(situation) for basis in bases}
-            for position, feature in enumerate(features):
+            for position, basis, compute in steps:
                 yield FeatureValue(
                     position,
                     game.game_id,
                     game.season,
                     at,
-                    known_at[feature.basis],
-                    feature.compute(situation),
+                    known_at[basis],
+                    compute(situation),
                     game.source_snapshot_id,
                 )
 

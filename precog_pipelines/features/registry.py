@@ -19,7 +19,7 @@ FORM_GAMES = 10
 STREAK_CAP = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Basis:
     """What a feature rests on: ``known_at`` of a value is the latest instant among its inputs."""
 

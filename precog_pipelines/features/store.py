@@ -4,7 +4,7 @@ A partition (league, season) is replaced as a whole, but only when its content c
 are staged by COPY and compared in the database first, so that running again changes no row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,6 +39,18 @@ class Written:
     undefined: int
     rows_by_season: dict[int, int] = field(default_factory=dict)
     replaced_seasons: tuple[int, ...] = ()
+
+
+def sum_of(parts: Iterable[Written]) -> Written:
+    """Several calls over different seasons as one."""
+    done = list(parts)
+    return Written(
+        rows=sum(part.rows for part in done),
+        games=sum(part.games for part in done),
+        undefined=sum(part.undefined for part in done),
+        rows_by_season={s: rows for part in done for s, rows in part.rows_by_season.items()},
+        replaced_seasons=tuple(sorted(s for part in done for s in part.replaced_seasons)),
+    )
 
 
 def ensure_definitions(conn: psycopg.Connection, features: Sequence[Feature]) -> list[int]:
@@ -102,7 +114,7 @@ def compute_features(
     now: datetime,
     elo: LeagueElo,
     config: FeaturesConfig,
-) -> list[FeatureValue]:
+) -> Iterator[FeatureValue]:
     """All values of whole seasons from the stored games and ratings, nothing written.
 
     Raises PrecogError when a finished game up to the last season has no rating yet.
@@ -118,16 +130,14 @@ def compute_features(
         RatingFact(*row)
         for row in queries.feature_ratings(conn, model_id=model_id, league=league, last_season=last)
     ]
-    return list(
-        build_features(
-            games,
-            ratings,
-            registered(league, config),
-            league=league,
-            parameters=elo.parameters(),
-            config=config,
-            now=now,
-        )
+    return build_features(
+        games,
+        ratings,
+        registered(league, config),
+        league=league,
+        parameters=elo.parameters(),
+        config=config,
+        now=now,
     )
 
 
@@ -143,24 +153,19 @@ def write_features(
     queries = load_queries("features")
     config = features_config()
     elo = elo_config().league(league)
-    # Two runs that replace the same partition at once would both insert it.
-    conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"precog.features.{league}",))
+    # Two runs that replace the same partition at once would both insert it. In order of season:
+    # two that overlap then wait for each other and never in a circle.
+    for season in sorted(seasons):
+        queries.lock_partition(conn, partition=f"precog.features.{league}|{season}")
     feature_ids = ensure_definitions(conn, registered(league, config))
     values = compute_features(conn, league, seasons, now=now, elo=elo, config=config)
 
     queries.create_staging(conn)
-    copy_rows(
-        conn,
-        "feature_staging",
-        _STAGED,
-        ((feature_ids[value.feature], *value[1:]) for value in values),
-    )
+    count = _Count(dict.fromkeys(seasons, 0))
+    copy_rows(conn, "feature_staging", _STAGED, count.through(values, feature_ids))
     scope = {"league": league, "seasons": list(seasons), "feature_ids": feature_ids}
     stored = {season for (season,) in queries.stored_seasons(conn, **scope)}
-    staged: dict[int, int] = dict.fromkeys(seasons, 0)
-    for value in values:
-        staged[value.season] += 1
-    new = {season for season, count in staged.items() if count and season not in stored}
+    new = {season for season, rows in count.by_season.items() if rows and season not in stored}
     changed = set(new)
     if stored:
         # Without statistics on the temporary table the planner would pick nested loops.
@@ -172,12 +177,30 @@ def write_features(
         queries.insert_staged(conn, dagster_run_id=dagster_run_id, seasons=sorted(changed))
     conn.execute("DROP TABLE feature_staging")
     return Written(
-        rows=len(values),
-        games=len({value.game_id for value in values}),
-        undefined=sum(value.value is None for value in values),
-        rows_by_season=staged,
+        rows=sum(count.by_season.values()),
+        games=len(count.games),
+        undefined=count.undefined,
+        rows_by_season=count.by_season,
         replaced_seasons=tuple(sorted(changed)),
     )
+
+
+class _Count:
+    """Counts values on their way into the database, so that they are never all in memory."""
+
+    def __init__(self, by_season: dict[int, int]) -> None:
+        self.by_season = by_season
+        self.games: set[int] = set()
+        self.undefined = 0
+
+    def through(
+        self, values: Iterable[FeatureValue], feature_ids: Sequence[int]
+    ) -> Iterator[tuple[object, ...]]:
+        for value in values:
+            self.by_season[value.season] += 1
+            self.games.add(value.game_id)
+            self.undefined += value.value is None
+            yield (feature_ids[value.feature], *value[1:])
 
 
 _Content = tuple[str, str, str, str, str]

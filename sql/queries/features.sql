@@ -63,6 +63,9 @@ WHERE h.model_id = :model_id
   AND g.status = 'final'
 ORDER BY split_part(g.game_key, ':', 3), g.kickoff_at NULLS FIRST, g.game_key, h.revision;
 
+-- name: lock_partition(partition)^
+SELECT pg_advisory_xact_lock(hashtextextended(:partition, 0));
+
 -- name: create_staging()#
 CREATE TEMPORARY TABLE feature_staging (
     feature_id BIGINT NOT NULL,

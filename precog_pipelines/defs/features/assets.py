@@ -1,16 +1,18 @@
 """Assets of the feature store: the definitions, and the values by league and season."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from precog_core.database import Database
 from precog_core.database.queries import load_queries
 from precog_pipelines.automation import DOWNSTREAM
 from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.registry import registered
-from precog_pipelines.features.store import ensure_definitions, write_features
+from precog_pipelines.features.store import Written, ensure_definitions, sum_of, write_features
 from precog_pipelines.partitions import LEAGUES, league_season, seasons_by_league
 from precog_pipelines.resources import PostgresResource
 
@@ -73,10 +75,8 @@ def features_historical(
     preview: list[dict[str, Any]] = []
     first = last = None
     for league, seasons in seasons_by_league(list(context.partition_keys)).items():
+        written = _write(database, league, seasons, context.run.run_id)
         with database.transaction() as conn:
-            written = write_features(
-                conn, league, seasons, now=datetime.now(UTC), dagster_run_id=context.run.run_id
-            )
             queries = load_queries("features")
             begins, ends = queries.feature_span(conn, league=league, seasons=seasons)
             names = ("game", "feature", "at", "known at", "value")
@@ -112,3 +112,23 @@ def features_historical(
                 replaced_partitions=dg.MetadataValue.json(replaced),
             )
         )
+
+
+def _write(database: Database, league: str, seasons: list[int], run_id: str) -> Written:
+    """Seasons are independent partitions; two connections write them on two cores.
+
+    Foreign keys are checked row by row, and that is most of the time it takes.
+    """
+    now = datetime.now(UTC)
+    config = features_config()
+    with database.transaction() as conn:
+        ensure_definitions(conn, registered(league, config))
+
+    def write(part: list[int]) -> Written:
+        with database.transaction() as conn:
+            return write_features(conn, league, part, now=now, dagster_run_id=run_id)
+
+    half = (len(seasons) + 1) // 2
+    parts = [part for part in (seasons[:half], seasons[half:]) if part]
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        return sum_of(pool.map(write, parts))
