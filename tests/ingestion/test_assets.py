@@ -54,6 +54,17 @@ def use_file(db: Database, path: Path) -> None:
             set_override(conn, f"sources.games.{key}", value, reason="test", applied_by="test")
 
 
+FILE = """\
+game_id,season,game_type,week,gameday,gametime,away_team,away_score,home_team,home_score,location,\
+away_moneyline,home_moneyline
+2017_01_OAK_TEN,2017,REG,1,2017-09-10,13:00,OAK,26,TEN,16,Home,110,-130
+2017_02_SD_LA,2017,REG,2,2017-09-17,,SD,20,LA,20,Neutral,,
+2018_01_BUF_BAL,2018,REG,1,2018-09-09,13:00,BUF,3,BAL,47,Home,280,-340
+2018_19_DAL_LA,2018,DIV,19,2019-01-12,20:15,DAL,22,LA,30,Home,260,-320
+2019_01_GB_CHI,2019,REG,1,2019-09-05,20:20,GB,,CHI,,Home,150,-170
+"""
+
+
 def content(db: Database) -> dict[str, list[Any]]:
     """All rows, surrogate ids and creation times aside."""
     with db.transaction() as conn:
@@ -92,13 +103,17 @@ def test_a_season_of_the_sample_is_stored_described_and_checked(db: Database) ->
 
 
 def test_again_changes_no_row_and_any_chunking_gives_the_same_rows(
-    db: Database, _clones: Any, monkeypatch: pytest.MonkeyPatch
+    db: Database, tmp_path: Path, _clones: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    materialize(2017, 2018)
+    path = tmp_path / "games.csv"
+    path.write_text(FILE)
+    use_file(db, path)
+    materialize(2017, 2019)
     together = content(db)
+    assert counts(db) == (5, 1, 5, 10, 6)
     with db.transaction() as conn:
         stamps = conn.execute("SELECT game_id, updated_at FROM games ORDER BY 1").fetchall()
-    materialize(2017, 2018)
+    materialize(2017, 2019)
     assert content(db) == together
     with db.transaction() as conn:
         again = conn.execute("SELECT game_id, updated_at FROM games ORDER BY 1").fetchall()
@@ -106,8 +121,10 @@ def test_again_changes_no_row_and_any_chunking_gives_the_same_rows(
 
     other = _clones.take()
     monkeypatch.setenv("PRECOG_DATABASE_URL", other.base_url)
-    materialize(2018)
+    use_file(other, path)
+    materialize(2019)
     materialize(2017)
+    materialize(2017, 2018)
     assert content(other) == together
     _clones.give_back(other)
 
