@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
+from precog_core.database import Database
 from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import KalshiConfig
 from precog_core.kalshi.credentials import Credentials
@@ -75,3 +78,33 @@ def connect(venue: FakeKalshi, clock: Clock) -> Iterator[Connect]:
 @pytest.fixture
 def client(connect: Connect) -> KalshiClient:
     return connect()
+
+
+class RolledBack(Database):
+    """A real database whose transactions are savepoints of one that never commits."""
+
+    def __init__(self, base_url: str, conn: psycopg.Connection) -> None:
+        super().__init__(base_url)
+        self._only = conn
+
+    @contextmanager
+    def connection(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
+        assert not autocommit
+        yield self._only
+
+
+@pytest.fixture(scope="module")
+def _shared_database(_clones: Any) -> Iterator[Database]:
+    database = _clones.take()
+    yield database
+    _clones.give_back(database)
+
+
+@pytest.fixture
+def store(_shared_database: Database) -> Iterator[Database]:
+    """A migrated database, as empty after the test as before it: cloning one takes longer."""
+    conn = _shared_database.connect()
+    conn.execute("SELECT 1")  # from here on a transaction is open, and inner ones are savepoints
+    yield RolledBack(_shared_database.base_url, conn)
+    conn.rollback()
+    conn.close()

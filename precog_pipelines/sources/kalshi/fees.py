@@ -108,7 +108,8 @@ def series_fees(
     """
     known = [row for row in stored if row.series_id == series_id]
     new: list[FeeRow] = []
-    for change in sorted(changes, key=lambda c: (c.effective_at, c.change_id)):
+    ordered = sorted(changes, key=lambda c: (c.effective_at, c.change_id))
+    for change in {change.effective_at: change for change in ordered}.values():
         row = _row(
             change.fee_type, change.fee_multiplier, fees, change.effective_at,
             min(change.effective_at, received_at), "kalshi: GET /series/fee_changes",
@@ -129,7 +130,7 @@ def series_fees(
         since = datetime.combine(fees.assumed_since, time(0), UTC)
         if since < received_at:
             source = (
-                f"assumed: Kalshi's terms of {received_at:%Y-%m-%d}, held since {since:%Y-%m-%d}"
+                f"assumed since {since:%Y-%m-%d}, read {received_at:%Y-%m-%d}: {current.source}"
             )
             new.append(replace(current, effective_from=since, known_at=since, source=source))
         else:
