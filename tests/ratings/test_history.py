@@ -1,5 +1,6 @@
 """Elo as stored history: idempotent, revised by corrections, refused over holes, bitemporal."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
@@ -241,3 +242,10 @@ def test_a_season_is_summarised_with_its_score_and_drawn(league: Database, elo) 
         assert summaries[3].brier == pytest.approx(expected)
         assert rating_plot(conn, model_id, 2012, "2012")[:8] == b"\x89PNG\r\n\x1a\n"
         assert rating_plot(conn, model_id, 1901, "1901") is None
+
+
+def test_two_writers_of_the_same_seasons_leave_one_copy(league: Database, elo) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        written = list(pool.map(lambda _: rate(league, elo, *SEASONS), range(2)))
+    assert sorted(written) == [(0, 0), (480, 0)]
+    assert len(rows(league)) == 480

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -326,3 +327,10 @@ def test_without_known_sizes_only_an_absent_season_is_a_hole() -> None:
 def test_the_manifest_is_json_without_surprises(league: Database) -> None:
     manifest = build(league).manifest
     assert json.loads(json.dumps(manifest)) == manifest
+
+
+def test_two_builds_at_once_make_one_dataset(league: Database) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: build(league), range(2))
+    assert first.dataset_id == second.dataset_id
+    assert count(league, "training_datasets") == 1
