@@ -163,7 +163,8 @@ class StoredBooks:
         wait = self.config.paper.next_quote_s
         quote = one(
             self.conn, "ledger", "next_quote",
-            market_id=ticket.market_id, sent_at=ticket.sent_at, wait_s=wait, until=self.clock,
+            market_id=ticket.market_id, decided_on=self.order["quote_observed_at"],
+            sent_at=ticket.sent_at, wait_s=wait, until=self.clock,
         )  # fmt: skip
         if quote is None and self.clock < ticket.sent_at + timedelta(seconds=wait):
             raise StillWaiting

@@ -28,12 +28,13 @@ FROM market_snapshots
 WHERE market_id = :market_id
   AND observed_at = :observed_at;
 
--- name: next_quote(market_id, sent_at, wait_s, until)^
--- The first quote recorded at or after sending, if the order may still wait for it.
+-- name: next_quote(market_id, decided_on, sent_at, wait_s, until)^
+-- The first quote recorded at or after sending and after the one decided on.
 SELECT observed_at, known_at, source, yes_bid, yes_ask, yes_bid_size, yes_ask_size
 FROM market_snapshots
 WHERE market_id = :market_id
   AND observed_at >= :sent_at
+  AND observed_at > :decided_on
   AND observed_at <= CAST(:sent_at AS TIMESTAMPTZ) + make_interval(secs => :wait_s)
   AND known_at <= :until
 ORDER BY observed_at

@@ -115,7 +115,7 @@ def trading_tick(
         first=_instant(config.first),
         last=_instant(config.last),
         maximum=config.limit,
-        dagster_run_id=context.run_id,
+        dagster_run_id=context.run.run_id,
         log=context.log.info,
     )
     context.log.info(
