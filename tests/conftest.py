@@ -20,18 +20,27 @@ from precog_core.database.server import EmbeddedServer, ServerAddress
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TEMPLATE = "precog_template"
+_MEMORY_BYTES = 8 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """As root, give this session a temporary root of its own.
+    """Give this session a temporary root of its own, in memory where there is plenty.
 
-    The server then runs as another user and must be able to pass through the folder; pytest closes
-    the one it shares between sessions whenever a second session starts.
+    As root the server runs as another user and must be able to pass through the folder, but pytest
+    closes the one it shares between sessions whenever a second session starts. And a test clones a
+    database of 800 files: in memory that takes a fifth of the time.
     """
-    if os.geteuid() == 0 and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="precog-tests-")
-        os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ:
+        return
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY_BYTES
+    parent = memory if roomy else Path(tempfile.gettempdir())
+    for abandoned in parent.glob("precog-tests-*-*"):
+        if not Path(f"/proc/{abandoned.name.split('-')[2]}").exists():
+            shutil.rmtree(abandoned, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"precog-tests-{os.getpid()}-", dir=parent)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         with running.admin() as conn:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                 conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            conn.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
             conn.execute("SELECT pg_reload_conf()")
         yield running
 

@@ -140,19 +140,15 @@ def test_the_audit_is_silent_until_somebody_changes_the_schema_by_hand(
     all_databases: Database,
 ) -> None:
     app = cli.build_app()
-    clean = RUNNER.invoke(app, ["db", "audit"])
-    assert clean.output == "no difference between the live schema and the migrations\n"
-    assert clean.exit_code == 0
+    clean = RUNNER.invoke(app, ["db", "audit", "--json"])
+    assert (clean.exit_code, json.loads(clean.output)) == (0, {"differences": []})
     with all_databases.transaction() as conn:
         conn.execute("ALTER TABLE games ADD COLUMN mood TEXT")
-    changed = RUNNER.invoke(app, ["db", "audit", "--json"])
+    changed = RUNNER.invoke(app, ["db", "audit"])
     assert changed.exit_code == 1
-    (difference,) = json.loads(changed.output)["differences"]
-    assert (difference["kind"], difference["name"]) == ("column", "games.mood")
-    assert difference["expected"] is None
-    told = RUNNER.invoke(app, ["db", "audit"]).output.splitlines()
-    assert told[0].startswith("column games.mood is in no migration; found: text")
-    assert told[-1] == "1 difference between the live schema and the migrations"
+    first, last = changed.output.splitlines()
+    assert first.startswith("column games.mood is in no migration; found: text")
+    assert last == "1 difference between the live schema and the migrations"
 
 
 def test_psql_passes_on_arguments_and_exit_code(all_databases: Database) -> None:
