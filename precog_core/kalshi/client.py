@@ -4,11 +4,10 @@ A listing is paged to its end, or says that it is not complete: absence may only
 a complete one. An object that cannot be read is set aside with its error and the rest is kept.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from precog_core.kalshi.account import (
@@ -31,6 +30,16 @@ from precog_core.kalshi.config import KalshiConfig
 from precog_core.kalshi.credentials import Credentials
 from precog_core.kalshi.errors import KalshiError, KalshiPayloadError
 from precog_core.kalshi.fields import Fields
+from precog_core.kalshi.listings import (
+    Item,
+    Listing,
+    Reject,
+    asked_for,
+    cursor_of,
+    each,
+    elements,
+    listing_of,
+)
 from precog_core.kalshi.market_data import (
     Candle,
     Event,
@@ -50,25 +59,10 @@ from precog_core.kalshi.market_data import (
 )
 from precog_core.kalshi.transport import Params, Transport
 
-Item = TypeVar("Item")
 EVENTS_PAGE = 200
 MARKETS_PAGE = 1000
 TRADES_PAGE = 1000
 PORTFOLIO_PAGE = 200
-_Reject = Callable[[KalshiPayloadError], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[Item]):
-    """What a listing gave. ``complete`` is False when anything may be missing; ``why`` says why.
-
-    ``rejected`` are the objects that could not be read, each with its error.
-    """
-
-    items: tuple[Item, ...]
-    complete: bool
-    why: str | None = None
-    rejected: tuple[KalshiPayloadError, ...] = ()
 
 
 class KalshiClient:
@@ -104,7 +98,9 @@ class KalshiClient:
     def series(self, ticker: str) -> Series:
         """One series."""
         path = f"/series/{_quoted(ticker)}"
-        return series_of(self._object(path, "series"), f"GET {path}")
+        series = series_of(self._object(path, "series"), f"GET {path}")
+        asked_for(series.ticker, ticker, f"GET {path}", "ticker")
+        return series
 
     def fee_changes(self, series_ticker: str) -> Listing[FeeChange]:
         """Past and scheduled fee changes of a series; the venue does not page them."""
@@ -113,12 +109,12 @@ class KalshiClient:
             path, {"series_ticker": series_ticker, "show_historical": True}
         )
         rejected: list[KalshiPayloadError] = []
-        items = _each(
-            _elements(content, f"GET {path}", "series_fee_change_arr"),
+        items = each(
+            elements(content, f"GET {path}", "series_fee_change_arr"),
             lambda item, _: fee_change_of(item, f"GET {path}"),
             rejected.append,
         )
-        return _listing(items, rejected)
+        return listing_of((c for c in items if c.series_ticker == series_ticker), rejected)
 
     def events(
         self,
@@ -142,13 +138,15 @@ class KalshiClient:
                 "with_nested_markets": with_markets,
                 "limit": EVENTS_PAGE,
             },
-            lambda item, reject: _event_markets(item, "GET /events", with_markets, reject),
+            lambda item, reject: _event_markets(item, series_ticker, with_markets, reject),
         )
 
     def event(self, ticker: str) -> Event:
         """One event, also where its markets are archived."""
         path = f"/events/{_quoted(ticker)}"
-        return event_of(self._object(path, "event"), f"GET {path}")
+        event = event_of(self._object(path, "event"), f"GET {path}")
+        asked_for(event.ticker, ticker, f"GET {path}", "event_ticker")
+        return event
 
     def markets(
         self,
@@ -169,7 +167,7 @@ class KalshiClient:
                 "min_close_ts": _unix(min_close_at),
                 "limit": MARKETS_PAGE,
             },
-            lambda item, _: market_of(item, "GET /markets"),
+            lambda item, _: _market(item, "GET /markets", series_ticker, event_ticker),
         )
 
     def archived_markets(self, series_ticker: str) -> Listing[Market]:
@@ -178,13 +176,15 @@ class KalshiClient:
             "/historical/markets",
             "markets",
             {"series_ticker": series_ticker, "limit": MARKETS_PAGE},
-            lambda item, _: market_of(item, "GET /historical/markets"),
+            lambda item, _: _market(item, "GET /historical/markets", series_ticker, None),
         )
 
     def market(self, ticker: str) -> Market:
         """One market of the live tier."""
         path = f"/markets/{_quoted(ticker)}"
-        return market_of(self._object(path, "market"), f"GET {path}")
+        market = market_of(self._object(path, "market"), f"GET {path}")
+        asked_for(market.ticker, ticker, f"GET {path}", "ticker")
+        return market
 
     def order_book(self, ticker: str, depth: int = 0) -> OrderBook:
         """The book of a market; ``depth`` levels of each side, 0 for all."""
@@ -218,15 +218,15 @@ class KalshiClient:
             },
         )
         fields = Fields(content, endpoint, ticker)
-        if fields.optional(fields.any_text, "ticker") not in (None, ticker):
-            fields.refuse("ticker", f"is {content['ticker']!r}, not the market that was asked for")
+        given = fields.optional(fields.any_text, "ticker")
+        asked_for(given or ticker, ticker, endpoint, "ticker")
         rejected: list[KalshiPayloadError] = []
-        items = _each(
+        items = each(
             fields.items("candlesticks"),
             lambda item, _: candle_of(item, endpoint, ticker),
             rejected.append,
         )
-        return _listing(sorted(items, key=lambda candle: candle.end_at), rejected)
+        return listing_of(sorted(items, key=lambda candle: candle.end_at), rejected)
 
     def trades(
         self,
@@ -247,7 +247,7 @@ class KalshiClient:
                 "max_ts": _unix(end_at),
                 "limit": TRADES_PAGE,
             },
-            lambda item, _: trade_of(item, f"GET {path}"),
+            lambda item, _: _trade(item, f"GET {path}", ticker),
         )
 
     def historical_cutoff(self) -> HistoricalCutoff:
@@ -315,7 +315,7 @@ class KalshiClient:
         path: str,
         name: str,
         params: Params,
-        read: Callable[[Any, _Reject], Item],
+        read: Callable[[Any, Reject], Item],
         *,
         signed: bool = False,
     ) -> Listing[Item]:
@@ -329,15 +329,15 @@ class KalshiClient:
                 content = self.transport.get(
                     path, {**params, "cursor": cursor or None}, signed=signed
                 )
-                elements = _elements(content, f"GET {path}", name)
-                cursor = _cursor(content, f"GET {path}")
+                found = elements(content, f"GET {path}", name)
+                cursor = cursor_of(content, f"GET {path}")
             except KalshiError as error:
                 if page == 0:
                     raise
                 return Listing(tuple(items), False, f"page {page + 1}: {error}", tuple(rejected))
-            items += _each(elements, read, rejected.append)
+            items += each(found, read, rejected.append)
             if not cursor:
-                return _listing(items, rejected)
+                return listing_of(items, rejected)
             if cursor in seen:
                 why = f"GET {path} repeated the cursor of an earlier page"
                 return Listing(tuple(items), False, why, tuple(rejected))
@@ -347,43 +347,33 @@ class KalshiClient:
 
 
 def _event_markets(
-    content: Any, endpoint: str, with_markets: bool, reject: _Reject
+    content: Any, series_ticker: str, with_markets: bool, reject: Reject
 ) -> EventMarkets:
+    endpoint = "GET /events"
     event = event_of(content, endpoint)
+    asked_for(event.series_ticker, series_ticker, endpoint, "series_ticker", event.ticker)
     if not with_markets:
         return EventMarkets(event, ())
     nested = list(Fields(content, endpoint, event.ticker).items("markets"))
     return EventMarkets(
-        event, tuple(_each(nested, lambda item, _: market_of(item, endpoint), reject))
+        event, tuple(each(nested, lambda item, _: market_of(item, endpoint), reject))
     )
 
 
-def _elements(content: Any, endpoint: str, name: str) -> list[Any]:
-    return list(Fields(content, endpoint, None).items(name))
+def _market(
+    content: Any, endpoint: str, series_ticker: str | None, event_ticker: str | None
+) -> Market:
+    market = market_of(content, endpoint)
+    series, event = market.event_ticker.partition("-")[0], market.event_ticker
+    asked_for(series, series_ticker, endpoint, "event_ticker", market.ticker)
+    asked_for(event, event_ticker, endpoint, "event_ticker", market.ticker)
+    return market
 
 
-def _cursor(content: Any, endpoint: str) -> str:
-    fields = Fields(content, endpoint, None)
-    return fields.optional(fields.any_text, "cursor") or ""
-
-
-def _each(
-    elements: Iterable[Any], read: Callable[[Any, _Reject], Item], reject: _Reject
-) -> list[Item]:
-    items: list[Item] = []
-    for element in elements:
-        try:
-            items.append(read(element, reject))
-        except KalshiPayloadError as error:
-            reject(error)
-    return items
-
-
-def _listing(items: Iterable[Item], rejected: list[KalshiPayloadError]) -> Listing[Item]:
-    if not rejected:
-        return Listing(tuple(items), True)
-    why = f"{len(rejected)} of its objects could not be read"
-    return Listing(tuple(items), False, why, tuple(rejected))
+def _trade(content: Any, endpoint: str, ticker: str) -> PublicTrade:
+    trade = trade_of(content, endpoint)
+    asked_for(trade.ticker, ticker, endpoint, "ticker")
+    return trade
 
 
 def _unix(moment: datetime | None) -> int | None:

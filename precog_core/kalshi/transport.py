@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -27,7 +26,6 @@ from precog_core.kalshi.limits import HostLimits, shared_limits
 from precog_core.kalshi.outcomes import error_of
 
 USER_AGENT = "precog"
-_LARGEST_ANSWER = 64 * 1024 * 1024
 _SHOWN = 200
 Params = Mapping[str, str | int | bool | None]
 
@@ -52,6 +50,7 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        largest_answer: int = 64 * 1024 * 1024,
     ) -> None:
         parts = urlsplit(config.rest_base)
         self._config = config
@@ -60,6 +59,7 @@ class Transport:
         self._clock = clock
         self._sleep = sleep
         self._now_ms = now_ms
+        self._largest_answer = largest_answer
         self.limits = limits or shared_limits(parts.netloc, config)
         self._http = httpx.Client(
             base_url=f"{parts.scheme}://{parts.netloc}",
@@ -68,17 +68,6 @@ class Transport:
             verify=_trust_store(),
             trust_env=parts.hostname not in LOOPBACK,  # a proxy cannot reach this machine's own
         )
-
-    def __enter__(self) -> "Transport":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -157,8 +146,8 @@ class Transport:
                 # A server that sends a byte now and then never meets the timeout of a read.
                 if self._clock() - started > self._config.deadline_s:
                     raise httpx.ReadTimeout(f"no complete answer in {self._config.deadline_s:g} s")
-                if size > _LARGEST_ANSWER:
-                    raise httpx.ReadError(f"more than {_LARGEST_ANSWER} bytes")
+                if size > self._largest_answer:
+                    raise httpx.ReadError(f"more than {self._largest_answer} bytes")
             return (
                 response.status_code,
                 _seconds(response.headers.get("Retry-After")),

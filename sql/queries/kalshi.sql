@@ -1,6 +1,11 @@
 -- Kalshi's listings, quotes, bars, trades and fees, written by key. Markets of other platforms are
 -- never touched.
 
+-- name: take_listing_turn(platform_id)$
+-- Held by the session, from before a listing is asked for until it is stored, when the session ends:
+-- answers are stored in the order in which they were given.
+SELECT pg_advisory_lock(hashtextextended('precog.kalshi.listing.' || :platform_id, 0));
+
 -- name: lock_platform(platform_id)^
 -- Two listings at once would close each other's attributes out of order. The clock is read after
 -- the lock, so that the rows of one market follow each other.

@@ -1,5 +1,6 @@
 """The venue on loopback, a client of it that never really waits, and the clock they share."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ class Clock:
         with self._lock:
             self.slept.append(seconds)
             self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("KALSHI_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -89,7 +97,6 @@ class RolledBack(Database):
 
     @contextmanager
     def connection(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        assert not autocommit
         yield self._only
 
 

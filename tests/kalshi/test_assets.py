@@ -1,5 +1,6 @@
 """The assets and schedules: off until enabled, and what they show when something is missing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -8,20 +9,22 @@ import pytest
 from precog_core.config import set_override
 from precog_core.database import Database
 from precog_core.errors import PrecogError
-from precog_core.kalshi.config import KalshiConfig
+from precog_core.kalshi.client import KalshiClient
+from precog_core.kalshi.config import KalshiConfig, kalshi_config
 from precog_pipelines.defs.ingestion.kalshi import fee_schedules, kalshi_markets, kalshi_quotes
 from precog_pipelines.defs.ingestion.kalshi_history import market_candles, market_trades, windows_of
-from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, shared
+from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, kalshi_resources, shared
 from precog_pipelines.defs.ingestion.kalshi_schedules import (
     kalshi_history_schedule,
     kalshi_listing_schedule,
     kalshi_quotes_schedule,
 )
 from precog_pipelines.resources import PostgresResource
+from precog_pipelines.sources.kalshi.markets import ingest_markets
 from precog_pipelines.sources.manual import add_scheduled_game
 from tests.kalshi import payloads
 from tests.kalshi.payloads import EVENT
-from tests.kalshi.server import FakeKalshi
+from tests.kalshi.server import FakeKalshi, Reply
 
 SCHEDULES = [kalshi_quotes_schedule, kalshi_listing_schedule, kalshi_history_schedule]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -189,9 +192,34 @@ def test_a_range_of_days_is_one_run_and_equal_to_single_days(
     assert not [seen for seen in listed.seen if "historical/markets" in seen.path]
 
 
+def test_two_listings_at_once_end_in_one_history(listed: FakeKalshi, db: Database) -> None:
+    """Whoever asks also stores before the next one asks: an older answer never comes last."""
+    statuses = ("active", "inactive", "active", "inactive")
+    for status in statuses:
+        nested = [market | {"status": status} for market in listed.markets[:2]]
+        listed.script("/events", Reply(200, {"events": [listed.events[0] | {"markets": nested}]}))
+
+    def ingest(_: int) -> bool:
+        with KalshiClient.connect(kalshi_config()) as client:
+            return ingest_markets(client, db, lambda: datetime.now(UTC)).report.complete
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ingest, range(4)))
+    with db.connection() as conn:
+        stored = conn.execute(
+            "SELECT ticker, array_agg(status ORDER BY row_start_ts) FROM market_attributes "
+            "JOIN markets USING (market_id) WHERE platform_id = 'kalshi' GROUP BY ticker"
+        ).fetchall()
+    assert [history for _, history in stored] == [["open", "paused", "open", "paused"]] * 2
+
+
 def test_days_that_follow_each_other_are_one_window() -> None:
     windows = windows_of(["2026-11-03", "2026-11-01", "2026-11-02", "2026-11-05"])
     assert [(w.start_at.day, w.end_at.day) for w in windows] == [(1, 4), (5, 6)]
+
+
+def test_the_code_location_binds_the_resource() -> None:
+    assert isinstance(kalshi_resources().resources["kalshi"], KalshiResource)
 
 
 def test_live_and_history_together_stay_within_the_rate() -> None:

@@ -200,6 +200,17 @@ def test_a_market_under_a_foreign_event_and_a_league_unknown_are_told(
     assert rows(db, "SELECT is_known FROM market_categories WHERE code = 'novelty'") == [(False,)]
 
 
+def test_a_league_without_teams_is_stored_and_listed_as_unmapped(
+    connect: Connect, listed: FakeKalshi, db: Database, now: Now
+) -> None:
+    client = connect(series=[{"ticker": "KXNFLGAME", "league": "wnba"}])
+    found = ingest_markets(client, db, now)
+    assert found.report.complete
+    assert {(one.reason, one.detail) for one in found.matching.unmatched} == {
+        ("unmapped_team", "DEN in league wnba")
+    }
+
+
 SNAPSHOTS = """
     SELECT m.ticker, q.observed_at, q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size,
            q.last_price, q.volume, q.write_reason, q.source, q.known_at
@@ -390,6 +401,17 @@ def test_trades_of_both_tiers_are_stored_once(
     assert ingest_trades(client, db, DAY).counts["trades_new"] == 0
 
 
+def test_a_market_that_closed_as_the_day_began_is_not_asked_for_trades(
+    client: KalshiClient, listed: FakeKalshi, db: Database, now: Now, game: str
+) -> None:
+    midnight = DAY.start_at.isoformat()
+    listed.markets[0] = payloads.market(close_time=midnight, status="closed")
+    listed.markets[1] = payloads.market(HOME, close_time=midnight, status="closed")
+    ingest_markets(client, db, now, since=DAY.start_at)
+    assert ingest_trades(client, db, DAY).counts == {"markets": 2}
+    assert listed.asked("/markets/trades") == []
+
+
 def test_fees_are_appended_once_and_say_where_they_are_from(
     client: KalshiClient, listed: FakeKalshi, db: Database, now: Now, game: str
 ) -> None:
@@ -425,7 +447,7 @@ def test_recorded_listings_are_stored_and_every_unmatched_market_has_a_reason(
     folder = data_dir / "kalshi" / "json"
     recorded = json.loads((folder / "events_nfl_preseason.json").read_text())["events"]
     fees = json.loads((folder / "series_fee_fields.json").read_text())["payloads"]["KXMLBGAME"]
-    venue.series["KXNFLGAME"] = fees["series"]
+    venue.series["KXNFLGAME"] = fees["series"] | {"ticker": "KXNFLGAME"}
     for event in recorded:
         nested = event["markets"]
         venue.list_event({k: v for k, v in event.items() if k != "markets"}, *nested)

@@ -247,7 +247,9 @@ def test_a_damaged_bar_is_set_aside_and_makes_the_listing_incomplete(
 def test_bars_of_another_market_are_refused(client: KalshiClient, venue: FakeKalshi) -> None:
     path = f"/series/KXNFLGAME/markets/{AWAY}/candlesticks"
     venue.script(path, Reply(200, {"ticker": HOME, "candlesticks": []}))
-    with pytest.raises(KalshiPayloadError, match="not the market that was asked for"):
+    with pytest.raises(
+        KalshiPayloadError, match=f"field ticker is of '{HOME}'; asked for was '{AWAY}'"
+    ):
         client.candles("KXNFLGAME", AWAY, START, END, 60)
 
 
@@ -281,6 +283,35 @@ def test_a_trade_says_who_took_or_is_set_aside(client: KalshiClient, venue: Fake
     assert [(t.trade_id, t.taker_side) for t in listing.items] == [("older", "no"), ("block", None)]
     fields = [error.field for error in listing.rejected]
     assert fields == ["taker_outcome_side", "taker_outcome_side", "count_fp"]
+
+
+def test_an_object_that_was_not_asked_for_is_never_taken_for_the_one_that_was(
+    client: KalshiClient, venue: FakeKalshi
+) -> None:
+    """API-001: the venue has ignored filters before."""
+    other = payloads.event("KXNBAGAME-26NOV29BOSNYK")
+    venue.script("/events", Reply(200, {"events": [other, payloads.event() | {"markets": []}]}))
+    events = client.events("KXNFLGAME")
+    assert [found.event.ticker for found in events.items] == [EVENT]
+    assert not events.complete
+    assert "field series_ticker is of 'KXNBAGAME'" in str(events.rejected[0])
+    page = {"markets": [payloads.market(), payloads.market("KXNBAGAME-26NOV29BOSNYK-BOS")]}
+    venue.script("/markets", Reply(200, page), Reply(200, page))
+    assert len(client.markets(series_ticker="KXNFLGAME").items) == 1
+    assert len(client.markets(event_ticker=EVENT).rejected) == 1
+    trades = {"trades": [payloads.trade("mine"), payloads.trade("other", HOME)]}
+    venue.script("/markets/trades", Reply(200, trades))
+    assert [trade.trade_id for trade in client.trades(AWAY, START, END).items] == ["mine"]
+    venue.script(f"/markets/{AWAY}", Reply(200, {"market": payloads.market(HOME)}))
+    venue.script(f"/events/{EVENT}", Reply(200, {"event": other}))
+    venue.script("/series/KXNFLGAME", Reply(200, {"series": payloads.series("KXNBAGAME")}))
+    for ask in (
+        lambda: client.market(AWAY),
+        lambda: client.event(EVENT),
+        lambda: client.series("KXNFLGAME"),
+    ):
+        with pytest.raises(KalshiPayloadError, match="asked for was"):
+            ask()
 
 
 def test_series_and_its_fees_are_read(client: KalshiClient, venue: FakeKalshi) -> None:

@@ -7,7 +7,10 @@ import pytest
 
 from precog_core.errors import PrecogError
 from precog_core.kalshi.client import KalshiClient
+from precog_core.kalshi.config import KalshiConfig
 from precog_core.kalshi.errors import KalshiPayloadError, KalshiRefused, KalshiUnavailable
+from precog_core.kalshi.limits import HostLimits
+from precog_core.kalshi.transport import Transport
 from tests.kalshi import payloads
 from tests.kalshi.conftest import Clock, Connect
 from tests.kalshi.payloads import AWAY, EVENT, HOME
@@ -60,6 +63,17 @@ def test_an_answer_that_drips_is_given_up_at_the_deadline(
     client = connect(timeout_s=2, deadline_s=0.2, retry={"retries": 0})
     venue.script(STATUS, Reply(200, b" " * 500, fault="drip"))
     with pytest.raises(KalshiUnavailable, match="no complete answer in 0.2 s"):
+        client.exchange_status()
+
+
+def test_an_endless_answer_is_cut_off(venue: FakeKalshi, clock: Clock) -> None:
+    """No answer fills the memory."""
+    config = KalshiConfig.model_validate({"rest_url": venue.url, "retry": {"retries": 0}})
+    limits = HostLimits("test", config, clock, clock.sleep)
+    transport = Transport(config, limits=limits, largest_answer=1000)
+    venue.script(STATUS, Reply(200, b" " * 5000))
+    client = KalshiClient(config, transport)
+    with client, pytest.raises(KalshiUnavailable, match="more than 1000 bytes"):
         client.exchange_status()
 
 
@@ -256,8 +270,6 @@ def test_a_ticker_is_quoted_in_the_path(client: KalshiClient, venue: FakeKalshi)
 
 def test_without_limits_given_a_client_shares_those_of_its_host(venue: FakeKalshi) -> None:
     """API-005: two clients of one process draw from one bucket."""
-    from precog_core.kalshi.config import KalshiConfig
-
     config = KalshiConfig(rest_url=venue.url)
     with KalshiClient.connect(config) as one, KalshiClient.connect(config) as other:
         assert one.transport.limits is other.transport.limits

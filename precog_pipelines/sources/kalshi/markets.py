@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -60,17 +61,28 @@ def ingest_markets(
     cutoff = client.historical_cutoff().market_settled_at
     report = Report()
     for entry in config.series:
-        series = client.series(entry.ticker)
-        listing = client.events(entry.ticker, min_close_at=since)
-        found = list(report.heard(listing, f"events of {entry.ticker}"))
-        if since < cutoff:
-            found = _with_archived(client, entry, found, since, report)
-        with database.transaction() as conn:
-            store_listing(conn, config.platform_id, entry, series, found, now(), report)
+        with _listing_turn(database, config.platform_id):
+            series = client.series(entry.ticker)
+            listing = client.events(entry.ticker, min_close_at=since)
+            received_at = now()
+            found = list(report.heard(listing, f"events of {entry.ticker}"))
+            if since < cutoff:
+                found = _with_archived(client, entry, found, since, report)
+            with database.transaction() as conn:
+                store_listing(conn, config.platform_id, entry, series, found, received_at, report)
     with database.transaction() as conn:
         matching = match_stored(conn, config.platform_id)
         report.add(matched_now=len(matching.matches))
     return MarketsIngested(report, matching)
+
+
+@contextmanager
+def _listing_turn(database: Database, platform_id: str) -> Iterator[None]:
+    """One process at a time asks and stores: an answer that is older is also stored earlier."""
+    # A connection of its own: waiting for a turn must not use up the pool of who has it.
+    with closing(database.connect(autocommit=True)) as conn:
+        load_queries("kalshi").take_listing_turn(conn, platform_id=platform_id)
+        yield
 
 
 def _with_archived(

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from precog_core.kalshi.client import Listing
 from precog_core.kalshi.errors import KalshiError, KalshiUnavailable
+from precog_core.kalshi.listings import Item, Listing
 
-Item = TypeVar("Item")
 CONSECUTIVE_FAILURES = 3
 """So many markets in a row without an answer mean that the venue is away, not the markets."""
 
