@@ -3,11 +3,14 @@
 import io
 from collections import defaultdict
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
 from precog_core.database.queries import load_queries
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LABELLED = 5
 
@@ -67,6 +70,16 @@ def rating_plot(conn: psycopg.Connection, model_id: int, season: int, title: str
     axes.set_ylabel("Elo rating after the game")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=80)
-    return out.getvalue()
+    return _small_png(figure)
+
+
+def _small_png(figure: "Figure") -> bytes:
+    """A quarter of the bytes: the picture is stored in an event, and lines need few colours."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=80)
+    Image.open(drawn).convert("RGB").quantize(128, method=Image.Quantize.FASTOCTREE).save(
+        small, format="png", optimize=True
+    )
+    return small.getvalue()

@@ -46,7 +46,6 @@ def elo_ratings(
     totals = {"rows_inserted": 0, "rows_revised": 0}
     summaries: list[SeasonSummary] = []
     preview: list[dict[str, Any]] = []
-    plots: dict[str, Any] = {}
     for league, seasons in seasons_by_league(list(context.partition_keys)).items():
         elo = config.league(league)
         with database.transaction() as conn:
@@ -61,7 +60,10 @@ def elo_ratings(
                 # One season: the lines of a quarter century tell nobody anything.
                 title = f"{name}, season {latest.season}"
                 if png := rating_plot(conn, written.model_id, latest.season, title):
-                    plots[f"{league}_history"] = inline_png(title, png)
+                    context.add_asset_metadata(
+                        {"history": inline_png(title, png)},
+                        partition_key=f"{league}|{latest.season}",
+                    )
         for summary in found:
             context.add_asset_metadata(
                 {"dagster/partition_row_count": summary.rows, "elo_brier": summary.brier},
@@ -83,7 +85,6 @@ def elo_ratings(
             first=min((summary.first for summary in summaries), default=None),
             last=max((summary.last for summary in summaries), default=None),
             **totals,
-            **plots,
         )
     return dg.MaterializeResult(metadata=metadata)
 
