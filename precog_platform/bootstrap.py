@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -163,7 +164,7 @@ def _watching(stage: Stage, database: Database, progress: Progress, task: TaskID
             try:
                 with database.connection() as conn:
                     completed, total = stage.probe(conn)
-            except (PrecogError, OSError) as error:
+            except (PrecogError, psycopg.Error) as error:
                 progress.console.log(f"progress unknown: {error}")
                 return
             progress.update(task, completed=completed, total=max(total, 1))

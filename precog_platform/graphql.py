@@ -3,6 +3,7 @@
 The same requests the user interface sends, so everything started here is visible there.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,7 +208,7 @@ class DagsterClient:
             error = event.get("error")
             if error is not None:
                 causes = [cause["message"] for cause in error["causes"]]
-                messages.append((causes[-1] if causes else error["message"]).strip())
+                messages.append(in_words(causes[-1] if causes else error["message"]))
             elif event["__typename"] == "RunFailureEvent":
                 messages.append(event["message"].strip())
         return messages[0] if messages else "no reason was recorded"
@@ -250,6 +251,11 @@ class DagsterClient:
             raise PrecogError(f"Dagster refused a request: {body['errors'][0]['message']}")
         data: dict[str, Any] = body["data"]
         return data
+
+
+def in_words(message: str) -> str:
+    """An error's message without the class name that Dagster puts before it."""
+    return re.sub(r"^[\w.]*(Error|Exception): ", "", message.strip())
 
 
 def _refused(what: str, answer: dict[str, Any]) -> PrecogError:

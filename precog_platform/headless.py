@@ -9,7 +9,7 @@ from precog_core.database import open_database
 from precog_core.paths import home as precog_home
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.instance import close_orphaned_runs, prepare_home
-from precog_platform.processes import kill_leftovers, sole_user
+from precog_platform.processes import kill_leftovers, naming_a_lost_server, sole_user
 from precog_platform.provider import choose, record
 from precog_platform.summary import build_summary, render_summary, save_summary
 
@@ -33,8 +33,8 @@ def run_bootstrap(console: Console, games: Path | None, source: str | None) -> N
 
                 from precog_platform.launchers import HeadlessLauncher
 
-                logging.getLogger("alembic").setLevel(logging.WARNING)
-                with dg.DagsterInstance.get() as instance:
+                _log_libraries_to_file(home)
+                with naming_a_lost_server(home), dg.DagsterInstance.get() as instance:
                     close_orphaned_runs(instance)
                     book.source = choice.as_dict()
                     book.save()
@@ -43,6 +43,15 @@ def run_bootstrap(console: Console, games: Path | None, source: str | None) -> N
             content = build_summary(database, seasons, book)
             save_summary(home, content)
             render_summary(console, content)
+
+
+def _log_libraries_to_file(home: Path) -> None:
+    """What libraries log at the root goes to a file instead of between the progress bars."""
+    path = home / "logs" / "bootstrap.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
 
 
 def seasons_of(provider: str, path: Path | None) -> list[int]:

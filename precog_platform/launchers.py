@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from precog_core.errors import PrecogError
-from precog_platform.graphql import DagsterClient, Run
+from precog_platform.graphql import DagsterClient, Run, in_words
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -206,7 +206,7 @@ def _require_success(result: "dg.ExecuteInProcessResult") -> None:
         if error is not None:
             while error.cause is not None:
                 error = error.cause
-            raise PrecogError(f"step {event.step_key} failed: {error.message.strip()}")
+            raise PrecogError(f"step {event.step_key} failed: {in_words(error.message)}")
     raise PrecogError(
         f"run {result.run_id} failed; `precog up` shows its log in the user interface"
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from precog_core.database.server import EmbeddedServer
 from precog_core.errors import PrecogError
 
 _MARK = "PRECOG_SUPERVISED_HOME"
@@ -59,6 +60,26 @@ def require_free_port(port: int, purpose: str, option: str) -> None:
                 f"port {port} for {purpose} is in use ({error.strerror}); stop what uses it, or "
                 f"choose another with {option}"
             ) from None
+
+
+def require_postgresql(home: Path) -> None:
+    """Raise PrecogError when the embedded server of this home has gone."""
+    server = EmbeddedServer(home)
+    if not os.environ.get("PRECOG_DATABASE_URL") and server.address() is None:
+        raise PrecogError(
+            "PostgreSQL ended unexpectedly; run the same command again to continue where it "
+            f"stopped. Its log is {server.log}"
+        )
+
+
+@contextmanager
+def naming_a_lost_server(home: Path) -> Iterator[None]:
+    """Whatever fails inside because PostgreSQL has gone is reported as just that."""
+    try:
+        yield
+    except Exception:
+        require_postgresql(home)
+        raise
 
 
 def kill_leftovers(home: Path) -> int:

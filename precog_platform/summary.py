@@ -48,7 +48,6 @@ _LABELS = {
 def build_summary(database: Database, seasons: list[int], book: StageBook) -> dict[str, Any]:
     """The summary as plain JSON values; money as strings, scores as numbers."""
     from precog_pipelines.training.summary import brier_summary
-
     from precog_trading.reports.summary import trading_summary
 
     last = seasons[-1]

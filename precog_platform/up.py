@@ -3,6 +3,7 @@
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,6 @@ import httpx
 from rich.console import Console
 
 from precog_core.database import Database, open_database
-from precog_core.database.server import EmbeddedServer
-from precog_core.errors import PrecogError
 from precog_core.paths import home as precog_home
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
@@ -24,7 +23,9 @@ from precog_platform.processes import (
     Server,
     Supervisor,
     kill_leftovers,
+    naming_a_lost_server,
     require_free_port,
+    require_postgresql,
     sole_user,
 )
 from precog_platform.provider import choose, record
@@ -76,9 +77,9 @@ def run_up(
             book.seconds.setdefault("start", round(time.monotonic() - started, 1))
             book.save()
             watch = _watch(supervisor, home)
-            run_stages(
-                stages(database, seasons), ServedLauncher(client, watch), database, book, console
-            )
+            with naming_a_lost_server(home):
+                todo = stages(database, seasons)
+                run_stages(todo, ServedLauncher(client, watch), database, book, console)
         content = build_summary(database, seasons, book)
         save_summary(home, content)
         render_summary(console, content)
@@ -166,19 +167,12 @@ def _write_workspace(home: Path, ports: dict[str, int]) -> Path:
     return path
 
 
-def _watch(supervisor: Supervisor, home: Path) -> Any:
+def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
     """A function that raises PrecogError when any server, PostgreSQL included, has died."""
-    import os
-
-    embedded = None if os.environ.get("PRECOG_DATABASE_URL") else EmbeddedServer(home)
 
     def require_alive() -> None:
         supervisor.require_alive()
-        if embedded is not None and embedded.address() is None:
-            raise PrecogError(
-                "PostgreSQL ended unexpectedly; run the same command again to continue where it "
-                f"stopped. Its log is {embedded.log}"
-            )
+        require_postgresql(home)
 
     return require_alive
 

@@ -1,0 +1,108 @@
+"""`precog bootstrap`: real stages, repeated and killed, end in the same rows."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import Home
+from tests.end_to_end.league import GAMES_A_SEASON, SEASONS
+from tests.end_to_end.tables import untouched
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+GAMES = len(SEASONS) * GAMES_A_SEASON
+
+
+def test_a_new_home_ends_with_games_models_and_settled_trades(filled: Home) -> None:
+    summary = json.loads(filled.run("summary", "--json").stdout)
+    assert summary["games"] == GAMES
+    assert summary["quotes"] == 2 * GAMES
+    assert set(summary["brier"]) == {"elo", "xgboost", "market", "home_rate"}
+    assert summary["brier"]["market"] < summary["brier"]["home_rate"]
+    assert summary["ledger_balanced"] is True
+    assert summary["decisions"] >= summary["orders"] >= summary["trades"] > 0
+    assert summary["positions_by_status"] == {"settled": summary["positions"]}
+    assert "ASSUMED FROM CLOSING LINES" in summary["data_source"]["quotes"][0]
+    assert list(summary["stage_seconds"]) == ["history", "training", "predictions", "trading"]
+
+
+def test_running_it_again_rewrites_nothing(filled: Home) -> None:
+    with filled.database() as database:
+        before = untouched(database)
+    filled.run("bootstrap")
+    with filled.database() as database:
+        assert untouched(database) == before
+
+
+def test_repeating_every_stage_rewrites_nothing(filled: Home) -> None:
+    book = filled.folder / "bootstrap.json"
+    content = json.loads(book.read_text())
+    with filled.database() as database:
+        before = untouched(database)
+    book.write_text(json.dumps({"source": content["source"]}))
+    filled.run("bootstrap")
+    with filled.database() as database:
+        after = untouched(database)
+    assert [table for table in before if before[table] != after[table]] == []
+
+
+def test_another_source_is_refused_and_changes_nothing(filled: Home) -> None:
+    done = filled.run("bootstrap", "--source", "sample", check=False)
+    assert done.returncode != 0
+    assert "this home was filled from games.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_kill_9_at_random_points_ends_in_the_same_rows(
+    filled: Home, league_file: Path, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home", league_file)
+    rng = random.Random(20261124)
+    kills = 0
+    while kills < 5:
+        process = home.start("bootstrap", "--games", str(league_file), log=tmp_path / "out.log")
+        try:
+            process.wait(timeout=rng.uniform(4, 16))
+        except Exception:  # noqa: BLE001 - whatever ends the wait, the process dies next
+            if rng.random() < 0.4:
+                _kill_postgres(home)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            assert process.returncode == 0, (tmp_path / "out.log").read_text()
+            break
+    home.bootstrap()
+    expected, found = filled.contents(), home.contents()
+    assert {t: (expected[t], found[t]) for t in expected if expected[t] != found[t]} == {}
+
+
+def test_losing_postgresql_ends_in_one_sentence_and_running_again_completes(
+    filled: Home, league_file: Path, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home", league_file)
+    process = home.start("bootstrap", "--games", str(league_file), log=tmp_path / "out.log")
+    deadline = time.monotonic() + 60
+    while not (home.folder / "bootstrap.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    _kill_postgres(home)
+    assert process.wait(timeout=120) != 0
+    assert "Traceback" not in (tmp_path / "out.log").read_text()
+    home.bootstrap()
+    assert home.contents() == filled.contents()
+
+
+def _kill_postgres(home: Home) -> None:
+    pid_file = home.folder / "postgres" / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    lines = pid_file.read_text().splitlines()
+    if lines and psutil.pid_exists(int(lines[0])):
+        os.kill(int(lines[0]), signal.SIGKILL)
