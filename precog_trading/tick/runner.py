@@ -23,7 +23,7 @@ from precog_trading.engine.decide import decide
 from precog_trading.engine.state import Control, Decision, Environment, Method, Outcome, Tick
 from precog_trading.ledger.booking import book_cash
 from precog_trading.ledger.settlement import settle
-from precog_trading.ledger.statements import rows
+from precog_trading.ledger.statements import change, rows
 from precog_trading.registry import methods_in_force, register_configured
 from precog_trading.rules.fees import FeeSchedule
 from precog_trading.tick.batches import (
@@ -42,6 +42,8 @@ LOGGER = logging.getLogger(__name__)
 HALT_VARIABLE = "PRECOG_HALT"
 _HALT_STATES = ("exits_only", "halted")
 _REPORT_EVERY = 100
+_FRESH_STATISTICS_AFTER = frozenset({10, 50, 200})
+"""Ticks of a run after which a replay has outgrown the plans that its statements were given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +240,16 @@ def tick_runner(
     try:
         name = f"precog trading {dagster_run_id[:8] if dagster_run_id else os.getpid()}"
         conn.execute("SELECT set_config('application_name', %s, false)", (name,))
-        # Statements are planned once and kept, often while the tables are still empty; a tick reads
-        # few rows by key whatever their size, so no plan may ever read a whole table.
+        # Statements are planned once and kept, often while the tables are still empty, because
+        # planning over all the months of quotes takes longer than reading them. A tick reads few
+        # rows by key whatever the sizes, so no plan may ever read a whole table.
+        conn.execute("SET plan_cache_mode = force_generic_plan")
         for setting in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
             conn.execute(f"SET enable_{setting} = off")
+        if environment is Environment.PAPER:
+            # Nothing outside this database sees a paper order: a crash of the machine loses the
+            # last commits whole and in order, and the next run makes them again. Never elsewhere.
+            conn.execute("SET synchronous_commit = off")
         with conn.transaction():
             config = load_section("trading", TradingConfig, conn=conn)
             created = register_configured(conn)
@@ -291,6 +299,8 @@ def run_pending(
         ][:maximum]
         for number, batch in enumerate(chosen, start=1):
             report = report.plus(runner.run_tick(batch))
+            if number in _FRESH_STATISTICS_AFTER:
+                change(runner.conn, "trading", "refresh_statistics")
             if number % _REPORT_EVERY == 0 or number == len(chosen):
                 log(
                     f"{number} of {len(chosen)} ticks, to {batch.at:%Y-%m-%d %H:%M}: "

@@ -299,7 +299,13 @@ WHERE b.resolved_at IS NULL
 -- name: approvals_in_force(now, environment)
 SELECT d.market_id, d.side, d.strategy_id, d.model_id, a.expires_at
 FROM order_approvals AS a
-JOIN decisions AS d ON d.decision_id = a.decision_id
+CROSS JOIN LATERAL (
+    SELECT approved.market_id, approved.side, approved.strategy_id, approved.model_id,
+           approved.execution_environment
+    FROM decisions AS approved
+    WHERE approved.decision_id = a.decision_id
+    OFFSET 0
+) AS d
 WHERE a.approved_at <= :now
   AND a.expires_at > :now
   AND d.execution_environment = :environment
@@ -451,3 +457,9 @@ JOIN pg_locks AS held
 JOIN pg_stat_activity AS activity ON activity.pid = held.pid
 WHERE held.pid <> pg_backend_pid()
 LIMIT 1;
+
+-- name: refresh_statistics()!
+-- Gives the planner the sizes that the tables have by now, and so replaces the plans it made while
+-- they were empty.
+ANALYZE decisions, edges, orders, fills, trades, positions, account_ledger, account_balance,
+    settlements, predictions, market_snapshots;
