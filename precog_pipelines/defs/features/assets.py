@@ -22,6 +22,7 @@ VALUES = "features_historical"
 
 @dg.asset(
     key=DEFINITIONS,
+    automation_condition=dg.AutomationCondition.on_missing(),
     group_name="features",
     kinds={"python", "postgres"},
     owners=["team:precog"],
@@ -55,7 +56,8 @@ def feature_definitions(postgres: PostgresResource) -> dg.MaterializeResult:
     deps=["elo_ratings", "games", DEFINITIONS],
     partitions_def=league_season,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=DOWNSTREAM,
+    # Definitions are stored with the first values anyway: neither wait for them nor follow them.
+    automation_condition=DOWNSTREAM.ignore(dg.AssetSelection.assets(DEFINITIONS)),
     group_name="features",
     kinds={"python", "postgres"},
     owners=["team:precog"],
