@@ -1,1 +1,1 @@
-"""Floor 2: how facts become predictions. Dagster code location ``pipelines``; never imports trading."""
+"""Floor 2: how facts become predictions; code location ``pipelines``. Never imports trading."""

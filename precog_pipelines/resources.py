@@ -10,7 +10,7 @@ from precog_core.database import Database
 from precog_core.paths import home
 
 
-class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class PostgresResource(dg.ConfigurableResource):
     """The ``precog`` database of this installation (``PRECOG_DATABASE_URL``, else embedded)."""
 
     _database: Database | None = PrivateAttr(default=None)
@@ -27,7 +27,7 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._database = None
 
 
-class MlflowResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class MlflowResource(dg.ConfigurableResource):
     """Where experiments, runs and registered models are recorded.
 
     Runs write to the tracking database directly, so that training works with or without the
