@@ -40,7 +40,8 @@ trading = dg.define_asset_job(
         "performance",
     ),
     executor_def=dg.in_process_executor,
-    tags={"stage": "trading"},
+    # The run queue lets one run with this tag through at a time; the sensor names the range in it.
+    tags={RANGE_TAG: "by hand"},
     description=(
         "Decide on the waiting batches of quotes (at most 500), execute, settle, account, report."
     ),
