@@ -1,5 +1,6 @@
 """Facts of a made-up league as the builder takes them, and two ways to tamper with the future."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -110,24 +111,33 @@ def poisoned(facts: Facts, at: datetime) -> Facts:
 
 
 def differences(
-    feature: Feature,
+    features: Sequence[Feature],
     facts: Facts,
     tamper: Callable[[Facts, datetime], Facts],
     *,
     before_build: Callable[[Facts], None] = lambda facts: None,
-    every: int = 7,
-) -> list[tuple[int, datetime]]:
-    """Moments at which ``feature`` changes when the future of that moment is tampered with."""
+    every: int = 5,
+) -> dict[str, list[datetime]]:
+    """By feature, the moments at which it changes when the future of that moment is tampered with.
+
+    Every ``every``-th moment is tried, for all features in one build.
+    """
     before_build(facts)
-    honest = {(v.game_id, v.event_ts): v for v in build(facts, [feature])}
-    changed = []
-    for (game_id, at), value in list(honest.items())[::every]:
+    honest = defaultdict(list)
+    for value in build(facts, features):
+        honest[value.game_id, value.event_ts].append(value)
+    changed: dict[str, list[datetime]] = {feature.name: [] for feature in features}
+    for (game_id, at), values in list(honest.items())[::every]:
         other_facts = tamper(facts, at)
         before_build(other_facts)
         found = [
-            v for v in build(other_facts, [feature], now=at)
+            v
+            for v in build(other_facts, features, now=at)
             if (v.game_id, v.event_ts) == (game_id, at)
-        ]  # fmt: skip
-        if [(v.value, v.known_at) for v in found] != [(value.value, value.known_at)]:
-            changed.append((game_id, at))
+        ]
+        if len(found) != len(values):
+            found = [None] * len(values)
+        for feature, one, other in zip(features, values, found, strict=True):
+            if other is None or (one.value, one.known_at) != (other.value, other.known_at):
+                changed[feature.name].append(at)
     return changed

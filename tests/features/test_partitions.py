@@ -1,5 +1,7 @@
 """Ratings, features and datasets through Dagster: partitions in any cut, checks both ways."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pytest
 
@@ -9,6 +11,9 @@ from precog_pipelines.defs.features import checks as feature_checks
 from precog_pipelines.defs.ratings import assets as rating_assets
 from precog_pipelines.defs.ratings import checks as rating_checks
 from precog_pipelines.defs.training import datasets as dataset_assets
+from precog_pipelines.features.store import write_features
+from precog_pipelines.ratings.config import elo_config
+from precog_pipelines.ratings.history import write_ratings
 from precog_pipelines.resources import PostgresResource
 from tests.synthetic_league import made_up_league, store
 
@@ -207,9 +212,9 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
 def test_each_check_of_the_features_fails_on_its_own_damage(
     league: Database, damage: str, check: str
 ) -> None:
-    instance = dg.DagsterInstance.ephemeral()
-    materialize(instance, *SEASONAL, first=2009, last=2009)
     with league.transaction() as conn:
+        write_ratings(conn, "ncaaf", [2009], elo_config().league("ncaaf"))
+        write_features(conn, "ncaaf", [2009], now=datetime.now(UTC), dagster_run_id="run")
         conn.execute(damage)
     resource = PostgresResource()
     result = getattr(feature_checks, check)(postgres=resource)

@@ -31,14 +31,19 @@ def facts() -> Facts:
     return league_facts()
 
 
+@cache
+def changed_by(tamper) -> dict[str, list[datetime]]:
+    return differences(FEATURES, facts(), tamper)
+
+
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
 def test_cutting_the_data_at_the_moment_changes_nothing(feature: Feature) -> None:
-    assert differences(feature, facts(), truncated) == []
+    assert changed_by(truncated)[feature.name] == []
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
 def test_poisoning_everything_known_later_changes_nothing(feature: Feature) -> None:
-    assert differences(feature, facts(), poisoned) == []
+    assert changed_by(poisoned)[feature.name] == []
 
 
 @pytest.mark.parametrize("tamper", [truncated, poisoned])
@@ -50,7 +55,9 @@ def test_a_planted_leak_is_caught(tamper) -> None:
         seen["mean"] = sum(scores) / max(len(scores), 1)
 
     leak = replace(FEATURES[0], name="planted_leak", compute=lambda s: seen["mean"])
-    assert differences(leak, facts(), tamper, before_build=remember) != []
+    caught = differences([leak, FEATURES[1]], facts(), tamper, before_build=remember, every=20)
+    assert len(caught["planted_leak"]) > 10
+    assert caught[FEATURES[1].name] == []
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)

@@ -2,6 +2,7 @@
 
 import math
 from datetime import time
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def _played(rows) -> list[Game]:
         rows, key=lambda g: (g.day, g.kickoff_at is not None, g.kickoff_at or time(), g.key)
     )
     return [Game(g.season, g.home, g.away, g.home_score, g.away_score, g.neutral) for g in ordered]
+
+
+@cache
+def nfl_games(data_dir: Path) -> list[Game]:
+    return _played(nflverse_games(data_dir))
 
 
 @st.composite
@@ -89,7 +95,7 @@ def test_without_the_special_season_starts_the_published_probabilities_are_misse
 def test_golden_scores_on_nflverse(
     data_dir: Path, parameters: EloParameters, since: int, n: int, brier: float, log_loss: float
 ) -> None:
-    games = _played(nflverse_games(data_dir))
+    games = nfl_games(data_dir)
     rated, _ = rate_games(games, parameters)
     scored = [
         (r.expected, r.actual)
@@ -189,7 +195,7 @@ def test_continuing_from_any_checkpoint_equals_the_full_run_bit_for_bit(
 
 
 def test_every_season_checkpoint_of_the_nfl_continues_bit_for_bit(data_dir: Path) -> None:
-    games = _played(nflverse_games(data_dir))
+    games = nfl_games(data_dir)
     whole, end = rate_games(games, NFL)
     for season in range(1999, 2026):
         cut = sum(g.season < season for g in games)
