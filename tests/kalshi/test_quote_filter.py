@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precog_core.kalshi.config import QuotesSection
@@ -68,6 +68,7 @@ def test_an_older_or_equal_observation_is_never_written() -> None:
 cents = st.integers(1, 99).map(lambda c: Decimal(c) / 100)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(cents, cents, st.integers(0, 400)), min_size=1, max_size=40))
 def test_the_last_written_quote_is_never_far_from_what_is_seen(
     steps: list[tuple[Decimal, Decimal, int]],

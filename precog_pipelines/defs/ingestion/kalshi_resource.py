@@ -1,13 +1,15 @@
 """The Dagster resource that opens Kalshi: only when it is enabled, and within its share."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 import psycopg
 
 from precog_core.errors import PrecogError
-from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import KalshiConfig, kalshi_config
+
+if TYPE_CHECKING:
+    from precog_core.kalshi.client import KalshiClient
 
 Use = Literal["live", "history"]
 NOT_ENABLED = (
@@ -24,8 +26,10 @@ class KalshiResource(dg.ConfigurableResource):
     each gets its share of the rate.
     """
 
-    def open(self, conn: psycopg.Connection, use: Use) -> KalshiClient:
+    def open(self, conn: psycopg.Connection, use: Use) -> "KalshiClient":
         """A client under the settings of this home. Raises PrecogError while not enabled."""
+        from precog_core.kalshi.client import KalshiClient
+
         config = kalshi_config(conn)
         if not config.enabled:
             raise PrecogError(NOT_ENABLED)

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
-from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import FeesSection
 from precog_core.kalshi.market_data import Event, FeeChange, Series
 from precog_pipelines.sources.kalshi.report import Report
+
+if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
+    from precog_core.kalshi.client import KalshiClient
 
 UNKNOWN_TYPE = "flat"
 """The stored type of fees without a formula; trading skips such markets as ``fee_unknown``."""
@@ -50,7 +52,7 @@ class FeeRow:
         )
 
 
-def ingest_fees(client: KalshiClient, database: Database, now: Callable[[], datetime]) -> Report:
+def ingest_fees(client: "KalshiClient", database: Database, now: Callable[[], datetime]) -> Report:
     """Current fees, changes past and scheduled, and overrides of open events; a series at a time.
 
     Raises PrecogError for a series that is not stored yet.

@@ -8,6 +8,7 @@ gives the same rows.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -15,9 +16,11 @@ from precog_core.database import Database
 from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
 from precog_core.kalshi.account import HistoricalCutoff
-from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.market_data import Candle, PublicTrade
 from precog_pipelines.sources.kalshi.report import Report
+
+if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
+    from precog_core.kalshi.client import KalshiClient
 
 BARS_PER_CALL = 4000
 _CANDLE_COLUMNS = (
@@ -53,7 +56,7 @@ class OpenMarket:
 
 
 def ingest_candles(
-    client: KalshiClient, database: Database, window: Window, now: Callable[[], datetime]
+    client: "KalshiClient", database: Database, window: Window, now: Callable[[], datetime]
 ) -> Report:
     """Bars of every stored market that was open in ``window``; each answer one transaction.
 
@@ -85,7 +88,7 @@ def ingest_candles(
     return report
 
 
-def ingest_trades(client: KalshiClient, database: Database, window: Window) -> Report:
+def ingest_trades(client: "KalshiClient", database: Database, window: Window) -> Report:
     """Public trades of every stored market that was open in ``window``.
 
     A window that touches the cutoff is read from both tiers; a trade has one id in both.
@@ -144,7 +147,7 @@ def store_trades(
 
 
 def _markets(
-    client: KalshiClient, database: Database, window: Window, report: Report
+    client: "KalshiClient", database: Database, window: Window, report: Report
 ) -> list[OpenMarket]:
     with database.connection() as conn:
         rows = load_queries("kalshi").markets_open_between(

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -16,7 +16,6 @@ from precog_core.database import Database
 from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
-from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import SeriesEntry
 from precog_core.kalshi.market_data import EventMarkets, Market, Series
 from precog_pipelines.sources.config import league_config
@@ -29,6 +28,9 @@ from precog_pipelines.sources.kalshi.matching import (
 from precog_pipelines.sources.kalshi.report import Report
 from precog_pipelines.sources.kalshi.tickers import read_event_ticker
 from precog_pipelines.sources.reference import store_league
+
+if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
+    from precog_core.kalshi.client import KalshiClient
 
 OVER = frozenset({"closed", "determined", "disputed", "settled"})
 _COLUMNS = (
@@ -46,7 +48,7 @@ class MarketsIngested:
 
 
 def ingest_markets(
-    client: KalshiClient,
+    client: "KalshiClient",
     database: Database,
     now: Callable[[], datetime],
     since: datetime | None = None,
@@ -86,7 +88,7 @@ def _listing_turn(database: Database, platform_id: str) -> Iterator[None]:
 
 
 def _with_archived(
-    client: KalshiClient,
+    client: "KalshiClient",
     entry: SeriesEntry,
     found: Sequence[EventMarkets],
     since: datetime,

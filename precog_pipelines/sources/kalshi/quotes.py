@@ -3,20 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
-from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import QuotesSection
 from precog_core.kalshi.market_data import Market
 from precog_pipelines.sources.kalshi.quote_filter import MarketQuote, write_reason
 from precog_pipelines.sources.kalshi.report import Report
 
+if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
+    from precog_core.kalshi.client import KalshiClient
 
-def ingest_quotes(client: KalshiClient, database: Database, now: Callable[[], datetime]) -> Report:
+
+def ingest_quotes(
+    client: "KalshiClient", database: Database, now: Callable[[], datetime]
+) -> Report:
     """Quote every open market of the configured series; each series one transaction.
 
     A quote is observed, and known, when its answer has arrived. A market whose book cannot be read
@@ -79,7 +83,7 @@ def store_quotes(
 
 
 def _quote(
-    client: KalshiClient,
+    client: "KalshiClient",
     market: Market,
     market_id: int,
     listed_at: datetime,
