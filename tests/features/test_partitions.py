@@ -91,24 +91,22 @@ def verdicts(result) -> dict[str, bool]:
 def test_one_season_a_range_all_and_all_again_give_identical_tables(
     league: Database, instance
 ) -> None:
-    materialize(instance, *SEASONAL, first=2009, last=2012)
+    materialize(instance, *SEASONAL, first=2009, last=2011)
     whole = tables(league)
-    assert len(whole[0]) == 4 * 96
-    materialize(instance, *SEASONAL, first=2009, last=2012)
+    assert len(whole[0]) == 3 * 96
+    materialize(instance, *SEASONAL, first=2009, last=2011)
     assert tables(league) == whole
 
     clear(league)
-    for first, last in [(2009, 2009), (2010, 2011), (2012, 2012)]:
+    for first, last in [(2009, 2009), (2010, 2011), (2010, 2010)]:
         materialize(instance, *SEASONAL, first=first, last=last)
-    assert tables(league) == whole
-    materialize(instance, *SEASONAL, first=2010, last=2010)
     assert tables(league) == whole
 
     clear(league)
     # Ratings of a season need only games, in any order; features need the ratings before them.
-    for season in (2012, 2010, 2009, 2011):
+    for season in (2011, 2009, 2010):
         materialize(instance, "elo_ratings", first=season, last=season)
-    for season in (2011, 2009, 2012, 2010):
+    for season in (2010, 2011, 2009):
         materialize(instance, "features_historical", first=season, last=season)
     assert tables(league) == whole
 
