@@ -11,6 +11,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from precog_core.errors import PrecogError
 from precog_pipelines.tracking.runs import Tracking, without_hints
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def load_model(tracking: Tracking, run_id: str) -> "PyFuncModel":
     outputs = tracking.client().get_run(run_id).outputs
     logged = [output.model_id for output in outputs.model_outputs] if outputs else []
     # More than one: an attempt was killed after logging, and its model deleted.
-    model_id = logged[0] if len(logged) == 1 else _logged_models(tracking, run_id)[0].model_id
+    model_id = logged[0] if len(logged) == 1 else _logged_model(tracking, run_id).model_id
     with tracking.active():
         return mlflow.pyfunc.load_model(f"models:/{model_id}")
 
@@ -119,7 +120,7 @@ def register(
         except MlflowException:
             if not client.search_registered_models(filter_string=f"name = '{name}'"):
                 raise
-    model = _logged_models(tracking, run_id)[0]
+    model = _logged_model(tracking, run_id)
     made = client.create_model_version(
         name,
         model.artifact_location,
@@ -172,6 +173,15 @@ def remove_alias(tracking: Tracking, name: str, alias: str) -> bool:
 def _delete_models(tracking: Tracking, run_id: str) -> None:
     for model in _logged_models(tracking, run_id):
         tracking.client().delete_logged_model(model.model_id)
+
+
+def _logged_model(tracking: Tracking, run_id: str) -> "LoggedModel":
+    models = _logged_models(tracking, run_id)
+    if not models:
+        raise PrecogError(
+            f"MLflow run {run_id} holds no model; its files were deleted, or another run was meant"
+        )
+    return models[0]
 
 
 def _logged_models(tracking: Tracking, run_id: str) -> "list[LoggedModel]":
