@@ -15,8 +15,13 @@ quotes = typer.Typer(help="Quotes of this home.", no_args_is_help=True)
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the `precog` command line."""
+    from precog_pipelines.ratings.commands import register as register_ratings
+    from precog_pipelines.training.commands import register as register_models
+
     app.add_typer(games, name="games")
     app.add_typer(quotes, name="quotes")
+    register_ratings(app)
+    register_models(app)
 
 
 @games.callback()

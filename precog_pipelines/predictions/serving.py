@@ -29,9 +29,16 @@ class Served:
     history: "pd.DataFrame"
 
     def run_for(self, season: int) -> SeasonRun | None:
-        """The fit that predicts ``season``; None before the first season the model is judged on."""
+        """The fit that predicts ``season``; None before the first season the model is judged on.
+
+        A season newer than every fit is predicted by the newest, the registered one, until the
+        next training gives it a fit of its own: a fixture may be known before any of its season
+        was played.
+        """
         if season < int(self.history["season"].min()):
             return None
+        if season > self.record.latest.season:
+            return self.record.latest
         return self.record.run_of(season)
 
 
