@@ -13,7 +13,7 @@ from precog_pipelines.tracking import win_probability_model
 from precog_pipelines.tracking.plots import importance_plot, reliability_plot
 from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import ModelsConfig, load_models_config
-from precog_pipelines.training.datasets import Dataset, load_dataset
+from precog_pipelines.training.datasets import Dataset, latest_dataset
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.recording import (
     LoggedModel,
@@ -51,7 +51,7 @@ def train_boosted(
     """
     with db.transaction() as conn:
         config = load_models_config(conn)
-        dataset = newest_dataset(conn, league)
+        dataset = latest_dataset(conn, league)
         last = int(dataset.frame["season"].max())
         known_until = dataset.frame["result_known_at"].max().to_pydatetime()
         upcoming = seasons_ahead(conn, league, last, known_until)
@@ -102,16 +102,6 @@ def train_boosted(
         [SeasonPlan(plan.season, plan.trained_until, plan.train_rows) for plan in plans],
         lambda: fit_boosted(dataset, config, upcoming, league),
     )
-
-
-def newest_dataset(conn: "psycopg.Connection", league: str) -> Dataset:
-    """The league's newest dataset with features. Raises PrecogError when there is none."""
-    row = load_queries("training").latest_dataset(conn, league=league)
-    if row is None:
-        raise PrecogError(
-            f"league {league} has no training dataset; materialise the asset training_datasets"
-        )
-    return load_dataset(conn, int(row[0]))
 
 
 def seasons_ahead(

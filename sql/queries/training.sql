@@ -1,15 +1,5 @@
 -- Training runs: fits and rating passes, found again by the identity of their inputs.
 
--- name: latest_dataset(league)^
--- The newest dataset with features; rating passes have none.
-SELECT dataset_id
-FROM training_datasets
-WHERE league = :league
-  AND label = 'home_win'
-  AND feature_count > 0
-ORDER BY dataset_id DESC
-LIMIT 1;
-
 -- name: dataset_version(dataset_id)^
 SELECT dataset_version
 FROM training_datasets
