@@ -74,9 +74,11 @@ FROM training_datasets
 WHERE dataset_id = :dataset_id;
 
 -- name: latest_dataset(league)^
+-- Rating passes freeze their games too, with no features to learn from.
 SELECT dataset_id
 FROM training_datasets
 WHERE league = :league
+  AND feature_count > 0
 ORDER BY dataset_id DESC
 LIMIT 1;
 

@@ -15,8 +15,8 @@ from precog_core.errors import PrecogError
 from precog_pipelines.tracking.models import feature_names, load_model
 from precog_pipelines.tracking.runs import IDENTITY_TAG, PARENT_TAG
 from precog_pipelines.training import recording
-from precog_pipelines.training.boosted import newest_dataset, train_boosted
-from precog_pipelines.training.datasets import Dataset
+from precog_pipelines.training.boosted import train_boosted
+from precog_pipelines.training.datasets import Dataset, latest_dataset
 from precog_pipelines.training.elo_passes import train_elo
 from precog_pipelines.training.judging import REQUIRED_TAGS
 from precog_pipelines.training.records import find_record, latest_record, out_of_sample
@@ -40,7 +40,7 @@ def record_of(home: Home, family: str):
 
 def dataset_of(home: Home) -> Dataset:
     with home.db.connection() as conn:
-        return newest_dataset(conn, LEAGUE)
+        return latest_dataset(conn, LEAGUE)
 
 
 def mlflow_runs(home: Home) -> list:
