@@ -42,7 +42,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(outcome))
         return
-    print(f"{outcome['games']:,} games, {outcome['processors']} processors, median of {options.runs}")
+    print(
+        f"{outcome['games']:,} games, {outcome['processors']} processors, median of {options.runs}"
+    )
     for name, seconds in stages.items():
         print(f"  {name:<12} {seconds:>7.1f} s")
     print(f"  {'wall':<12} {outcome['wall_seconds']:>7.1f} s   all: {outcome['wall_seconds_all']}")
