@@ -85,6 +85,8 @@ WHERE p.features_hash IS DISTINCT FROM s.features_hash
    OR p.p_home <> s.p_home;
 
 -- name: insert_staged_predictions(dagster_run_id)!
+-- A refit that says the same from the same features issues nothing: what the earlier fit issued
+-- stands, and a weekly training does not repeat twenty seasons.
 INSERT INTO predictions (
     game_id, model_id, training_run_id, p_home, p_low, p_high, trained_until, mlflow_run_id,
     registry_version, features_hash, event_ts, known_at, dagster_run_id
@@ -92,7 +94,17 @@ INSERT INTO predictions (
 SELECT
     game_id, model_id, training_run_id, p_home, p_low, p_high, trained_until, mlflow_run_id,
     registry_version, features_hash, event_ts, known_at, :dagster_run_id
-FROM staged_predictions
+FROM staged_predictions AS s
+WHERE NOT EXISTS (
+    SELECT
+    FROM predictions AS p
+    WHERE p.game_id = s.game_id
+      AND p.model_id = s.model_id
+      AND p.event_ts = s.event_ts
+      AND p.features_hash = s.features_hash
+      AND p.p_home = s.p_home
+      AND (p.p_low, p.p_high) IS NOT DISTINCT FROM (s.p_low, s.p_high)
+)
 ORDER BY game_id, training_run_id, event_ts
 ON CONFLICT (game_id, training_run_id, event_ts) DO NOTHING;
 

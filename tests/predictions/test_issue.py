@@ -21,6 +21,8 @@ from precog_pipelines.predictions.issue import (
 )
 from precog_pipelines.predictions.serving import Served, serving_models
 from precog_pipelines.tracking.models import CHAMPION, remove_alias
+from precog_pipelines.training import recording
+from precog_pipelines.training.approval import approve
 from precog_pipelines.training.metrics import wilson
 from tests.synthetic_league import GameRow, store
 from tests.trained_league import AHEAD, LEAGUE, SEASONS, TESTED, Home
@@ -235,6 +237,24 @@ def test_a_corrected_feature_does_not_rewrite_what_was_issued(trained_home: Home
     assert issued.inserted == 0 and issued.differing > 100
     assert issued.largest_gap == pytest.approx(0.1)
     assert trained_home.rows(ROWS) == before
+
+
+def test_a_refit_by_other_code_takes_over_and_repeats_nothing(
+    trained_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = trained_home.rows(ROWS)
+    monkeypatch.setattr(recording, "git_sha", lambda: "f" * 40)
+    trained_home.train()
+    approval = approve(trained_home.db, trained_home.tracking, LEAGUE)
+    assert approval.moved and approval.version.number == 2
+    assert approval.compared_with.endswith("version 1")
+    issued = issue(trained_home, SEASONS)
+    assert (issued.predictions, issued.inserted) == (len(before), 0)
+    assert trained_home.rows(ROWS) == before
+    # A game ahead is predicted by the new fit.
+    now = datetime.now(UTC).replace(microsecond=0)
+    _, rows = add_and_predict(trained_home, game_ahead(now, 2, now - timedelta(hours=46)))
+    assert {row[9] for row in rows} == {2}
 
 
 def test_without_a_champion_nothing_is_predicted(trained_home: Home) -> None:
