@@ -12,7 +12,7 @@ import psycopg
 from precog_core.prices import Side, decimal_text
 from precog_trading.ledger.booking import book_cash, executions
 from precog_trading.ledger.holdings import dollars, fold
-from precog_trading.ledger.statements import Row, as_json, change, rows, value
+from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all, value
 from precog_trading.rules.settlement import contract_value, settlement_cash, winner_market_value
 
 
@@ -24,10 +24,15 @@ def settle(
     ``after`` leaves out results known by then, when the caller knows they were handled. One
     caller's transaction; repeating it finds nothing left to do.
     """
-    finished = rows(conn, "ledger", "unsettled_markets", after=after, through=through)
+    paid = {"environment": environment, "through": through}
+    finished, due = rows_of_all(
+        conn,
+        ("ledger", "unsettled_markets", {"after": after, "through": through}),
+        ("ledger", "positions_to_settle", paid),
+    )
     if finished:
         change(conn, "ledger", "insert_settlements", rows=as_json(_settlements(finished)))
-    due = rows(conn, "ledger", "positions_to_settle", environment=environment, through=through)
+        due = rows(conn, "ledger", "positions_to_settle", **paid)
     if due:
         _settle_positions(conn, environment, due)
     return len(finished), len(due)

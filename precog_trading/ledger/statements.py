@@ -34,6 +34,24 @@ def rows(conn: psycopg.Connection, subject: str, name: str, /, **params: Any) ->
         return cursor.fetchall()
 
 
+def rows_of_all(
+    conn: psycopg.Connection, *queries: tuple[str, str, Mapping[str, Any]]
+) -> list[list[Row]]:
+    """The rows of several (subject, name, parameters) queries, sent in one round trip.
+
+    For queries that do not need each other's answers; statements that return nothing give no rows.
+    """
+    with conn.pipeline():
+        cursors = [conn.cursor(row_factory=dict_row) for _ in queries]
+        for cursor, (subject, name, params) in zip(cursors, queries, strict=True):
+            cursor.execute(statement(subject, name), params)
+    found: list[list[Row]] = []
+    for cursor in cursors:
+        found.append(cursor.fetchall() if cursor.description else [])
+        cursor.close()
+    return found
+
+
 def one(conn: psycopg.Connection, subject: str, name: str, /, **params: Any) -> Row | None:
     """The first row of a query, None when there is none."""
     with conn.cursor(row_factory=dict_row) as cursor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import psycopg
 
@@ -30,7 +31,7 @@ from precog_trading.engine.state import (
     Quote,
     TradingState,
 )
-from precog_trading.ledger.statements import Row, as_json, rows
+from precog_trading.ledger.statements import Row, as_json, rows, rows_of_all
 from precog_trading.rules.fees import FeeSchedule, schedule_in_force
 
 
@@ -62,24 +63,27 @@ def load_facts(
 
     ``cash`` is the balance by platform, ``extra_controls`` commands from outside the database.
     """
-    found = rows(
-        conn, "trading", "market_facts",
-        market_ids=list(market_ids), environment=environment, now=now,
-    )  # fmt: skip
+    at: dict[str, Any] = {"environment": environment, "now": now}
+    here = {"environment": environment}
+    asked = {"market_ids": list(market_ids)}
+    found, told, positions, orders, entries, exits, commands, approved = rows_of_all(
+        conn,
+        ("trading", "market_facts", {**at, **asked}),
+        ("trading", "champion_predictions", {"now": now, **asked}),
+        ("trading", "open_positions", here),
+        ("trading", "working_orders", here),
+        ("trading", "entries_made", {**at, **asked}),
+        ("trading", "exits_made", at),
+        ("trading", "controls_in_force", here),
+        ("trading", "approvals_in_force", at),
+    )
     new = set(market_ids)
     markets = {row["market_id"]: _market(row, now, schedules) for row in found}
     quotes = {row["market_id"]: _quote(row) for row in found if row["observed_at"] is not None}
-    games = sorted({row["game_id"] for row in found if row["market_id"] in new and row["game_id"]})
-    predictions = [
-        Prediction(**row)
-        for row in rows(conn, "trading", "champion_predictions", game_ids=games, now=now)
-    ]
-    portfolios = _portfolios(conn, environment, games, now, cash)
-    controls, breakers = _controls(conn, environment)
-    approvals = tuple(
-        Approval(**{**row, "side": Side(row["side"])})
-        for row in rows(conn, "trading", "approvals_in_force", environment=environment, now=now)
-    )
+    predictions = [Prediction(**row) for row in told]
+    portfolios = _portfolios(cash, positions, orders, entries, exits)
+    controls, breakers = _controls(commands)
+    approvals = tuple(Approval(**{**row, "side": Side(row["side"])}) for row in approved)
     by_platform: dict[str, list[int]] = defaultdict(list)
     for market_id, market in markets.items():
         by_platform[market.platform_id].append(market_id)
@@ -98,8 +102,8 @@ def load_facts(
             approvals=approvals,
             last_quotes={i: quotes[i] for i in ids if i in quotes and i not in new},
         )
-        told = tuple(p for p in predictions if p.game_id in playing)
-        bundles.append(PlatformFacts(platform_id, state, fresh, told))
+        spoken = tuple(p for p in predictions if p.game_id in playing)
+        bundles.append(PlatformFacts(platform_id, state, fresh, spoken))
     return bundles
 
 
@@ -157,50 +161,49 @@ def _quote(row: Row) -> Quote:
 
 
 def _portfolios(
-    conn: psycopg.Connection,
-    environment: str,
-    games: list[int],
-    now: datetime,
     cash: Mapping[str, Decimal],
+    positions: Iterable[Row],
+    orders: Iterable[Row],
+    entries: Iterable[Row],
+    exits: Iterable[Row],
 ) -> dict[str, Portfolio]:
-    positions: dict[str, list[OpenPosition]] = defaultdict(list)
-    for row in rows(conn, "trading", "open_positions", environment=environment):
+    """The accounts by platform, each with its own positions, orders, entries and exits."""
+    held: dict[str, list[OpenPosition]] = defaultdict(list)
+    for row in positions:
         platform_id = row.pop("platform_id")
-        positions[platform_id].append(OpenPosition(**{**row, "side": Side(row["side"])}))
-    orders: dict[str, list[OpenOrder]] = defaultdict(list)
-    for row in rows(conn, "trading", "working_orders", environment=environment):
+        held[platform_id].append(OpenPosition(**{**row, "side": Side(row["side"])}))
+    working: dict[str, list[OpenOrder]] = defaultdict(list)
+    for row in orders:
         platform_id = row.pop("platform_id")
         row.update(
             side=Side(row["side"]), action=Action(row["action"]), purpose=Purpose(row["purpose"])
         )
-        orders[platform_id].append(OpenOrder(**row))
-    entries: dict[str, list[Entry]] = defaultdict(list)
-    for row in rows(
-        conn, "trading", "entries_made", environment=environment, game_ids=games, now=now
-    ):
+        working[platform_id].append(OpenOrder(**row))
+    entered: dict[str, list[Entry]] = defaultdict(list)
+    for row in entries:
         platform_id = row.pop("platform_id")
-        entries[platform_id].append(Entry(**row))
-    exits: dict[str, list[Exit]] = defaultdict(list)
-    for row in rows(conn, "trading", "exits_made", environment=environment, now=now):
-        exits[row["platform_id"]].append(Exit(row["exited_at"], row["game_id"]))
+        entered[platform_id].append(Entry(**row))
+    left: dict[str, list[Exit]] = defaultdict(list)
+    for row in exits:
+        left[row["platform_id"]].append(Exit(row["exited_at"], row["game_id"]))
     return {
         platform_id: Portfolio(
             cash=balance,
-            positions=tuple(positions[platform_id]),
-            orders=tuple(orders[platform_id]),
-            entries=tuple(entries[platform_id]),
-            exits=tuple(exits[platform_id]),
+            positions=tuple(held[platform_id]),
+            orders=tuple(working[platform_id]),
+            entries=tuple(entered[platform_id]),
+            exits=tuple(left[platform_id]),
         )
         for platform_id, balance in cash.items()
     }
 
 
 def _controls(
-    conn: psycopg.Connection, environment: str
+    commands: Iterable[Row],
 ) -> tuple[tuple[Control, ...], tuple[OpenBreaker, ...]]:
     controls: list[Control] = []
     breakers: list[OpenBreaker] = []
-    for row in rows(conn, "trading", "controls_in_force", environment=environment):
+    for row in commands:
         if row["kind"] == "control":
             controls.append(Control(row["scope"], row["scope_key"], row["state"]))
             continue

@@ -6,12 +6,13 @@ without the tick's others, cannot exist. Keys make a second writing of the same 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import psycopg
 
 from precog_core.errors import PrecogError
 from precog_trading.engine.state import Decision, Prediction, Quote
-from precog_trading.ledger.statements import Row, as_json, change, rows
+from precog_trading.ledger.statements import Row, as_json, rows, rows_of_all
 
 
 def record(
@@ -34,16 +35,18 @@ def record(
     new_keys = {row["decision_key"] for row in stored}
     new = [d for d in decisions if d.decision_key in new_keys]
     edges = [_edge_row(d, known_at[d.decision_key]) for d in new if d.edge_row is not None]
-    if edges:
-        text = as_json(edges)
-        change(conn, "trading", "close_changed_edges", rows=text, environment=environment)
-        change(
-            conn, "trading", "insert_edges",
-            rows=text, environment=environment, calculation_run_id=_run_id(new[0]),
-        )  # fmt: skip
     intents = [_intent_row(number, d) for number, d in enumerate(new) if d.order is not None]
+    writes: list[tuple[str, str, dict[str, Any]]] = []
+    if edges:
+        valued = {"rows": as_json(edges), "environment": environment}
+        writes += [
+            ("trading", "close_changed_edges", valued),
+            ("trading", "insert_edges", {**valued, "calculation_run_id": _run_id(new[0])}),
+        ]
     if intents:
-        change(conn, "trading", "insert_order_intents", rows=as_json(intents))
+        writes.append(("trading", "insert_order_intents", {"rows": as_json(intents)}))
+    if writes:
+        rows_of_all(conn, *writes)
     return new
 
 

@@ -203,14 +203,19 @@ LEFT JOIN LATERAL (
 ) AS q ON true
 ORDER BY m.market_id;
 
--- name: champion_predictions(game_ids, now)
+-- name: champion_predictions(market_ids, now)
 -- What the champions had said by the decision time about the games of the given markets.
 SELECT
     p.prediction_id, p.game_id, p.model_id, p.training_run_id, p.p_home, p.p_low, p.p_high,
     p.trained_until, p.event_ts, p.known_at
 FROM predictions AS p
 JOIN probability_models AS c ON c.model_id = p.model_id AND c.status IN ('testing', 'active')
-WHERE p.game_id = ANY (CAST(:game_ids AS BIGINT[]))
+WHERE p.game_id IN (
+    SELECT e.game_id
+    FROM markets AS m
+    JOIN events AS e ON e.event_id = m.event_id
+    WHERE m.market_id = ANY (CAST(:market_ids AS BIGINT[]))
+)
   AND p.known_at <= :now
 ORDER BY p.prediction_id;
 
@@ -236,14 +241,17 @@ WHERE status IN ('intent', 'sent', 'resting', 'unknown')
   AND backtest_run_id IS NULL
 ORDER BY order_id;
 
--- name: entries_made(game_ids, environment, now)
--- Entries (orders with a fill, or still open): of the given games ever, of all games in the last day.
+-- name: entries_made(market_ids, environment, now)
+-- Entries (orders with a fill, or still open): in the games of the given markets ever, in all games
+-- in the last day.
 WITH concerned AS (
     SELECT o.order_id
-    FROM orders AS o
-    JOIN markets AS m ON m.market_id = o.market_id
-    JOIN events AS e ON e.event_id = m.event_id
-    WHERE e.game_id = ANY (CAST(:game_ids AS BIGINT[]))
+    FROM markets AS asked
+    JOIN events AS ae ON ae.event_id = asked.event_id
+    JOIN events AS e ON e.game_id = ae.game_id
+    JOIN markets AS m ON m.event_id = e.event_id
+    JOIN orders AS o ON o.market_id = m.market_id
+    WHERE asked.market_id = ANY (CAST(:market_ids AS BIGINT[]))
     UNION
     SELECT o.order_id
     FROM decisions AS d
@@ -459,7 +467,7 @@ WHERE held.pid <> pg_backend_pid()
 LIMIT 1;
 
 -- name: refresh_statistics()!
--- Gives the planner the sizes that the tables have by now, and so replaces the plans it made while
--- they were empty.
+-- Gives the planner the sizes that the tables trading writes have by now, and so replaces the plans
+-- it made while they were empty. Quotes are left out: reading all their months takes a second.
 ANALYZE decisions, edges, orders, fills, trades, positions, account_ledger, account_balance,
-    settlements, predictions, market_snapshots;
+    settlements;
