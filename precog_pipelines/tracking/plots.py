@@ -11,9 +11,7 @@ from precog_pipelines.training.metrics import Bin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LABELS = {
-    "home_rate": "home rate", "elo": "Elo", "market": "closing market", "xgboost": "XGBoost",
-}  # fmt: skip
+_LABELS = {"home_rate": "home rate", "elo": "Elo", "xgboost": "XGBoost"}
 _COLOURS = {"home_rate": "#9e9e9e", "elo": "#1f77b4", "market": "#2ca02c", "xgboost": "#d62728"}
 
 
@@ -47,9 +45,15 @@ def importance_plot(gain_shares: Mapping[str, float], title: str, most: int = 15
 
 
 def seasons_plot(
-    seasons: Sequence[int], brier_by_name: Mapping[str, Sequence[float | None]], title: str
+    seasons: Sequence[int],
+    brier_by_name: Mapping[str, Sequence[float | None]],
+    title: str,
+    market_source: str,
 ) -> "Figure":
-    """Brier score of each model and baseline per season; a missing value leaves a gap."""
+    """Brier score of each model and baseline per season; a missing value leaves a gap.
+
+    ``market_source`` says in words what the market's prices are, simulated ones above all.
+    """
     figure = _figure(9, 4.5)
     axes = figure.subplots()
     for name, values in brier_by_name.items():
@@ -58,7 +62,7 @@ def seasons_plot(
             [float("nan") if value is None else value for value in values],
             marker="o",
             markersize=3,
-            label=_LABELS.get(name, name),
+            label=f"market ({market_source})" if name == "market" else _LABELS.get(name, name),
             color=_COLOURS.get(name),
         )
     axes.set(xlabel="season", ylabel="Brier score (lower is better)", title=title)

@@ -80,7 +80,9 @@ def verdict(rows: list[dict[str, Any]]) -> str:
 
 def _table(content: dict[str, Any]) -> Table:
     rows = content["models"]
-    sources = ", ".join(content["market_source"]) or "none"
+    from precog_pipelines.training.evaluation import MARKET_WORDS
+
+    sources = ", ".join(MARKET_WORDS.get(s, s) for s in content["market_source"]) or "none"
     table = Table(
         title=f"{content['league']} {content['from']}–{content['to']}, {rows[0]['n']} games "
         f"(market: {sources})"

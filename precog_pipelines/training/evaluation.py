@@ -69,6 +69,11 @@ class Window:
     comparisons: Mapping[Baseline, Comparison]
     market_sources: tuple[str, ...]
 
+    @property
+    def market_in_words(self) -> str:
+        """What the market's prices of these games are: simulated, assumed, recorded."""
+        return ", ".join(MARKET_WORDS.get(source, source) for source in self.market_sources)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -202,7 +207,7 @@ def in_words(title: str, window: Window) -> str:
         difference = result.brier_difference
         other = WORDS[baseline]
         if baseline == "market":
-            other += f" ({', '.join(MARKET_WORDS.get(s, s) for s in window.market_sources)})"
+            other += f" ({window.market_in_words})"
         if difference.low > 0:
             verdict = f"{other} was better"
         elif difference.high < 0:

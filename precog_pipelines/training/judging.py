@@ -153,6 +153,7 @@ def log_evaluations(tracking: Tracking, judgement: Judgement) -> None:
             [int(season) for season in candidate.evaluation.by_season["season"]],
             brier_by_season(candidate),
             f"{candidate.title} beside its baselines",
+            candidate.evaluation.full.market_in_words,
         )
         with TemporaryDirectory() as folder:
             figure.savefig(f"{folder}/brier_by_season.png")
@@ -166,6 +167,7 @@ def log_evaluations(tracking: Tracking, judgement: Judgement) -> None:
                 EVALUATION_TAG: digest,
                 ALARMS_TAG: "; ".join(alarms) or "none",
                 "precog.verdict": candidate.words(),
+                "market_source": candidate.evaluation.full.market_in_words or "none",
             },
         )
 

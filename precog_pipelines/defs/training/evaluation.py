@@ -117,7 +117,7 @@ def _comparisons(candidate: "Candidate") -> list[dict[str, Any]]:
             "model": candidate.title,
             "window": window.name,
             "seasons": f"{window.seasons[0]}–{window.seasons[-1]}",
-            "baseline": baseline,
+            "baseline": f"market ({window.market_in_words})" if baseline == "market" else baseline,
             "games": result.n,
             "Brier": result.model_scores.brier,
             "baseline Brier": result.baseline_scores.brier,

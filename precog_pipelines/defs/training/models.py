@@ -1,5 +1,6 @@
 """Assets ``elo_model`` and ``win_probability_model``: fits recorded in MLflow and the database."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,8 @@ from precog_pipelines.defs.metadata import table_metadata
 from precog_pipelines.partitions import league as by_league
 from precog_pipelines.resources import MlflowResource, PostgresResource
 from precog_pipelines.tracking.runs import Tracking, tracking_of
-from precog_pipelines.training.records import Record, out_of_sample
-from precog_pipelines.training.reporting import season_metrics
+from precog_pipelines.training.records import Record, artifact, out_of_sample
+from precog_pipelines.training.reporting import by_season_rows, season_metrics
 
 TABLE = "model_training_runs"
 ANY_SEASON = dg.MultiToSingleDimensionPartitionMapping("league")
@@ -69,11 +70,6 @@ def win_probability_model(
 def _train(
     context: dg.AssetExecutionContext, database: Database, tracking: Tracking, train: Train
 ) -> dg.MaterializeResult:
-    import base64
-
-    from precog_pipelines.training.records import artifact
-    from precog_pipelines.training.reporting import by_season_rows
-
     preview: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
     first = last = None
