@@ -117,7 +117,7 @@ def stages(database: Database, seasons: list[int]) -> list[Stage]:
             "trading",
             f"Paper trading, season {seasons[-1]} replayed",
             lambda launcher: launcher.drain_trading(pending),
-            _ticks,
+            _TickProbe(),
         ),
     ]
 
@@ -195,13 +195,22 @@ def waiting_work(conn: Any) -> int:
     return waiting or positions_due(conn, "paper", datetime.now(UTC))
 
 
-def _ticks(conn: Any) -> tuple[int, int]:
-    """Ticks decided so far, against those decided plus those waiting."""
-    waiting = waiting_work(conn)
-    row = conn.execute(
-        "SELECT count(DISTINCT tick_id) FROM decisions WHERE execution_environment = 'paper'"
-    ).fetchone()
-    return int(row[0]), int(row[0]) + waiting
+class _TickProbe:
+    """Ticks decided so far, against what was decided and waiting when first asked.
+
+    Listing what waits costs more than counting what is done, so it is asked once.
+    """
+
+    def __init__(self) -> None:
+        self._total: int | None = None
+
+    def __call__(self, conn: Any) -> tuple[int, int]:
+        row = conn.execute(
+            "SELECT count(DISTINCT tick_id) FROM decisions WHERE execution_environment = 'paper'"
+        ).fetchone()
+        if self._total is None:
+            self._total = int(row[0]) + waiting_work(conn)
+        return int(row[0]), self._total
 
 
 _HISTORY_PROBE = """

@@ -21,6 +21,7 @@ TRADING_SENSOR = "trading_sensor"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 _POLL_S = 0.5
+_DRAIN_POLL_S = 2.0
 _SENSOR_PATIENCE_S = 180.0
 
 
@@ -86,7 +87,7 @@ class ServedLauncher:
                     f"launched nothing for {_SENSOR_PATIENCE_S:.0f} s; see its ticks in the "
                     f"automation page of {self._client.url}"
                 )
-            time.sleep(2 * _POLL_S)
+            time.sleep(_DRAIN_POLL_S)
         self._finish(self._trading_runs)
 
     def _trading_runs(self) -> list[Run]:

@@ -136,6 +136,10 @@ class Supervisor:
         self.servers.append(server)
         return server
 
+    def server(self, name: str) -> Server:
+        """The server started under that name."""
+        return next(server for server in self.servers if server.name == name)
+
     def wait_until(self, server: Server, ready: Callable[[], bool], timeout_s: float) -> None:
         """Wait for ``ready``; PrecogError with the log's end when it dies or takes too long."""
         deadline = time.monotonic() + timeout_s

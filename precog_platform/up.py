@@ -80,6 +80,9 @@ def run_up(
             with naming_a_lost_server(home):
                 todo = stages(database, seasons)
                 run_stages(todo, ServedLauncher(client, watch), database, book, console)
+        if own_mlflow:
+            mlflow = supervisor.server("mlflow")
+            supervisor.wait_until(mlflow, _answers(mlflow_port), _START_TIMEOUT_S)
         content = build_summary(database, seasons, book)
         save_summary(home, content)
         render_summary(console, content)
@@ -106,7 +109,6 @@ def _start_servers(
     mlflow_port: int,
     own_mlflow: bool,
 ) -> DagsterClient:
-    mlflow = _start_mlflow(supervisor, database, home, mlflow_port) if own_mlflow else None
 
     import dagster as dg
 
@@ -139,8 +141,9 @@ def _start_servers(
     # A backfill that a killed predecessor requested would run beside the one we are to launch.
     client.cancel_open_backfills()
     supervisor.start("daemon", ["-m", "dagster._daemon", "run", "-w", str(workspace)])
-    if mlflow is not None:
-        supervisor.wait_until(mlflow, _answers(mlflow_port), _START_TIMEOUT_S)
+    if own_mlflow:
+        # Runs write to its database directly, so nothing has to wait until it answers.
+        _start_mlflow(supervisor, database, home, mlflow_port)
     return client
 
 
