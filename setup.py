@@ -130,6 +130,7 @@ setup(
         "test": [
             "pytest>=8.4",
             "pytest-cov>=7",  # 7.0 measures subprocesses through coverage's own patch
+            "pytest-xdist>=3.8",  # two workers: the end-to-end tests mostly wait
             "hypothesis>=6.130",
             "import-linter>=2.5",
             "ruff>=0.14",

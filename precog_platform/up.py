@@ -51,6 +51,8 @@ def run_up(
     import os
 
     home = precog_home()
+    # A shell that starts this in the background makes it ignore Ctrl-C; being told to stop counts.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     with ExitStack() as stack:
         stack.enter_context(sole_user(home))

@@ -83,6 +83,19 @@ class Server:
                 conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+# Folders whose tests share something that takes long to make: one worker makes it, once.
+_TOGETHER = ("end_to_end", "training", "predictions")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what must run in one worker, and let the longest group begin first."""
+    for item in items:
+        folders = item.path.relative_to(REPOSITORY / "tests").parts
+        shared = folders[0] if folders[0] in _TOGETHER else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's home, database or settings."""
