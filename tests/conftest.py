@@ -87,6 +87,7 @@ class Server:
 _TOGETHER = ("end_to_end", "training", "predictions")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the distribution reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what must run in one worker, and let the longest group begin first."""
     for item in items:
