@@ -20,7 +20,7 @@ run: $(VENV)/installed-run
 	@$(BIN)/precog up $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder \
 	    --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-test

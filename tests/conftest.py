@@ -87,14 +87,23 @@ class Server:
 _TOGETHER = ("end_to_end", "training", "predictions")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the distribution reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what must run in one worker, and let the longest group begin first."""
-    for item in items:
-        folders = item.path.relative_to(REPOSITORY / "tests").parts
-        shared = folders[0] if folders[0] in _TOGETHER else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shared))
+    """The longest group begins first, so that the other worker can do all the rest meanwhile."""
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Whole files go to a worker, and some whole folders."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileOrFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            folder = file.split("/")[1]
+            return folder if folder in _TOGETHER else file
+
+    return ByFileOrFolder(config, log)
 
 
 @pytest.fixture(autouse=True)
