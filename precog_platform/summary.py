@@ -181,7 +181,8 @@ def _plain(value: Any) -> Any:
 
 
 def _dollars(amount: str) -> str:
-    return f"${Decimal(amount):,.2f}"
+    value = Decimal(amount)
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
 
 
 def _verdict(scores: dict[str, Any]) -> str:
