@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -164,7 +165,14 @@ class Supervisor:
                 )
 
     def stop(self) -> None:
-        """Stop every server and all its descendants, newest first."""
+        """Stop every server and all its descendants, newest first.
+
+        Takes some seconds at most, and a second Ctrl-C must not leave it half done.
+        """
+        with _undisturbed():
+            self._stop()
+
+    def _stop(self) -> None:
         families = []
         for server in reversed(self.servers):
             with suppress(psutil.Error):
@@ -182,6 +190,21 @@ class Supervisor:
                 descendant.kill()
         psutil.wait_procs(families, timeout=5)
         self.servers.clear()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore requests to stop, because that is what is being done. Main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def test_stopping_the_supervisor_ends_a_server_and_its_children(tmp_path: Path) 
     supervisor.stop()
     assert _gone(server.process.pid)
     assert _gone(child)
+    assert supervisor.servers == []
+
+
+def test_a_second_ctrl_c_does_not_interrupt_the_stopping(tmp_path: Path) -> None:
+    slow = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(1) or exit()); "
+    )
+    supervisor = Supervisor(tmp_path, dict(os.environ))
+    server = supervisor.start("slow", ["-c", slow + "print('ready', flush=True); time.sleep(600)"])
+    _wait_for_line(server.log)
+    again = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
+    again.start()
+    supervisor.stop()
+    again.join()
+    assert _gone(server.process.pid)
     assert supervisor.servers == []
 
 
