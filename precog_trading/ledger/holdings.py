@@ -84,7 +84,8 @@ def fold(executions: Iterable[Execution], settlement_value: Decimal | None = Non
         if quantity > held:
             raise LedgerError(
                 f"fill {execution.venue_fill_id} sells {execution.quantity} contracts but only "
-                f"{float(held):g} were held; reconcile fills with the venue"
+                f"{Decimal(held.numerator) / held.denominator} were held; "
+                "reconcile fills with the venue"
             )
         proceeds += quantity * price
         left += quantity
