@@ -4,8 +4,6 @@ Two moments a game, a day before and at the decision. A prediction for a game th
 back-filled and counts as known at its moment; one for a game still ahead is known from now.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ import psycopg
 
 from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
+from precog_core.hashes import RATING_FEATURES, features_hash
 from precog_pipelines.features.config import MOMENTS
 from precog_pipelines.features.matrix import feature_matrix
 from precog_pipelines.predictions.intervals import bin_intervals, interval_of
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.pyfunc import PyFuncModel
 
-ELO_FEATURES = ("elo_away", "elo_diff", "elo_home", "elo_prob")
 _GRID = Decimal("0.0001")
 _STAGED = (
     "game_id", "model_id", "training_run_id", "p_home", "p_low", "p_high", "trained_until",
@@ -118,16 +116,6 @@ def issue_predictions(
     )
 
 
-def features_hash(names: Sequence[str], values: Sequence[float]) -> str:
-    """SHA-256 of a feature vector as canonical JSON: names sorted, shortest exact numbers."""
-    vector = {
-        name: None if value != value else float(value)
-        for name, value in zip(names, values, strict=True)
-    }
-    text = json.dumps(vector, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def on_grid(p: float) -> Decimal:
     """A probability with the four decimals of the table."""
     return Decimal(repr(float(p))).quantize(_GRID)
@@ -163,7 +151,7 @@ class _Predictor:
         p: "pd.Series",
     ) -> list[Prediction]:
         """The rows of one model and season at one moment."""
-        names = list(ELO_FEATURES)
+        names = list(RATING_FEATURES)
         if served.family != "elo":
             names = feature_names(self._model(run))
         intervals = self._season_intervals(served, run.season)
