@@ -50,6 +50,9 @@ def register(app: typer.Typer) -> None:
     app.command("trades")(trades)
     app.command("pnl")(pnl)
     app.add_typer(_ledger, name="ledger")
+    from precog_trading.explain.commands import explain
+
+    app.add_typer(explain, name="explain")
 
 
 def positions(
