@@ -101,6 +101,8 @@ setup(
         "scikit-learn>=1.7,<2",
         "xgboost-cpu>=3.1,<4",
         "matplotlib>=3.10,<4",  # reliability plots in MLflow and Dagster
+        "numba>=0.65,<1",  # the Elo kernel: a parameter search rates millions of games
+        "optuna>=5,<6",  # parameter searches that resume
         # PostgreSQL: psycopg 3 for us (COPY, pool), psycopg2 because dagster-postgres sends
         # NOTIFY with a parameter, which psycopg 3 refuses; SQLAlchemy is what Dagster and MLflow
         # speak; aiosql turns files of named statements into functions.
