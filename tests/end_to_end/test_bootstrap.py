@@ -76,7 +76,7 @@ def test_killed_at_random_points_it_ends_in_the_same_rows(
 
     for _ in range(3):
         process = home.start("bootstrap", "--games", str(league_file), log=log)
-        time.sleep(rng.uniform(6, 20))
+        time.sleep(rng.uniform(4, 14))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()

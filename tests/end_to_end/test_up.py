@@ -50,7 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, league_file: Path) -> Iter
     port, mlflow_port = _free_port(), _free_port()
     process = home.start(
         "up", "--games", str(league_file), "--port", str(port), "--mlflow-port", str(mlflow_port),
-        log=log,
+        log=log, measured=True,
     )  # fmt: skip
     try:
         _until(
