@@ -23,6 +23,7 @@ from precog_trading.engine.state import (
     Purpose,
     Quote,
     Tick,
+    TickDecisions,
     TradingState,
 )
 from precog_trading.rules import account_gate, entry_gate, value_gate
@@ -47,7 +48,7 @@ def decide(
     methods: Sequence[Method],
     tick: Tick,
     config: TradingConfig,
-) -> list[Decision]:
+) -> TickDecisions:
     """One decision for every candidate (market, side, strategy, model) of this tick.
 
     ``quotes`` are the tick's new quotes, at most one per market, none known after
@@ -77,7 +78,9 @@ def decide(
         legs.add(leg)
         if reasons[index] is None:
             account.take(candidate)
-    return [_decision(candidate, reasons[i], tick) for i, candidate in enumerate(candidates)]
+    return TickDecisions(
+        tuple(_decision(candidate, reasons[i], tick) for i, candidate in enumerate(candidates))
+    )
 
 
 def _candidates(

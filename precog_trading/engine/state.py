@@ -19,6 +19,16 @@ from types import MappingProxyType
 from typing import Any
 
 from precog_core.prices import Action, Grid, Side, own_side
+from precog_trading.engine.holding import NEVER_TRAILED as NEVER_TRAILED
+from precog_trading.engine.holding import Booking as Booking
+from precog_trading.engine.holding import ExitAttempt as ExitAttempt
+from precog_trading.engine.holding import MidBar as MidBar
+from precog_trading.engine.holding import OpenPosition as OpenPosition
+from precog_trading.engine.holding import PositionMark as PositionMark
+from precog_trading.engine.holding import TrailingState as TrailingState
+from precog_trading.rules.conditions import ExitCondition as ExitCondition
+from precog_trading.rules.conditions import ExitPriority as ExitPriority
+from precog_trading.rules.exit_plan import ExitPlan as ExitPlan
 from precog_trading.rules.fees import FeeSchedule
 from precog_trading.strategies.base import EntryStrategy
 
@@ -176,23 +186,6 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPosition:
-    """A row of ``positions`` with status open. ``entry_price`` is average cost without fees;
-    ``fees`` the entry fees of the quantity still held, in dollars."""
-
-    position_id: int
-    position_key: str
-    market_id: int
-    side: Side
-    quantity: Decimal
-    entry_price: Decimal
-    fees: Decimal
-    strategy_id: int | None
-    model_id: int | None
-    method_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OpenOrder:
     """An order that is not terminal: status intent, sent, resting or unknown."""
 
@@ -208,6 +201,11 @@ class OpenOrder:
     strategy_id: int | None = None
     model_id: int | None = None
     method_id: int | None = None
+    position_id: int | None = None
+    """of an exit order: the position it sells"""
+    exit_condition: str | None = None
+    """of an exit order: one of the ten, or manual"""
+    exit_priority: ExitPriority | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +217,21 @@ class Entry:
     decided_at: datetime
     strategy_id: int
     game_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MissedEntry:
+    """An entry order that ended without any fill; after a wait the leg may be tried again.
+
+    Those of the last ``gate.cooldown`` seconds count.
+    """
+
+    decided_at: datetime
+    strategy_id: int
+    model_id: int
+    method_id: int | None
+    market_id: int
+    side: Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +254,7 @@ class Portfolio:
     orders: tuple[OpenOrder, ...] = ()
     entries: tuple[Entry, ...] = ()
     exits: tuple[Exit, ...] = ()
+    missed: tuple[MissedEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +300,9 @@ class TradingState:
     ``last_quotes``: latest known quote of each market with exposure; a new quote of the tick
     supersedes it. ``requotes``: a second quote taken just before sending, where the venue can
     give one. ``is_writer``: whether the advisory lock of (platform, environment) is held.
+    ``recent_quotes``: of each market with an open position the quotes before the new one, newest
+    last (two are enough; fewer means fewer observations so far). ``mid_bars``: bars of
+    ``trailing.atr.bar_s`` seconds, oldest first, of markets with an atr trailing stop.
     """
 
     markets: Mapping[int, MarketFacts]
@@ -297,6 +314,8 @@ class TradingState:
     approvals: tuple[Approval, ...] = ()
     last_quotes: Mapping[int, Quote] = field(default_factory=lambda: _EMPTY)
     requotes: Mapping[int, Quote] = field(default_factory=lambda: _EMPTY)
+    recent_quotes: Mapping[int, tuple[Quote, ...]] = field(default_factory=lambda: _EMPTY)
+    mid_bars: Mapping[int, tuple[MidBar, ...]] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +349,13 @@ class EdgeRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """The order of a taken decision, to be committed before anything is sent."""
+    """The order of a taken decision, to be committed before anything is sent.
+
+    An entry carries the plan its position starts with. An exit carries what it sells and why: its
+    fills go to ``bookings`` in order, it is canceled ``timeout_s`` seconds after it was placed if
+    it still rests, and where it ``replaces`` a resting exit order, that one is canceled first and
+    must be terminal before this one is sent.
+    """
 
     client_order_id: str
     market_id: int
@@ -343,16 +368,32 @@ class OrderIntent:
     reduce_only: bool = False
     post_only: bool = False
     attempt_number: int = 1
+    plan: ExitPlan | None = None
+    exit_condition: ExitCondition | None = None
+    exit_priority: ExitPriority | None = None
+    position_id: int | None = None
+    timeout_s: int | None = None
+    trigger_mark: Decimal | None = None
+    bookings: tuple[Booking, ...] = ()
+    conflicting_triggers: tuple[ExitCondition, ...] = ()
+    """what else spoke for an exit and was outranked"""
+    replaces: str | None = None
+    """client_order_id of a less urgent exit order of the position that still rests"""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One row of ``decisions``, with its edge and, when taken, its order.
 
-    ``probability`` is p̂ (shrunk, of the bought side), ``price`` the ask, ``fee`` the taker fee
-    per contract at the ask, ``edge`` = probability - price - fee, ``stake`` what the quantity costs
-    at the ask, fees included, in dollars (``inputs.cost_at_limit``: at the limit). ``inputs``
-    holds, as strings and booleans, every value the gate looked at, in the order it looked.
+    Of an entry ``probability`` is p̂ (shrunk, of the bought side), ``price`` the ask, ``fee`` the
+    taker fee per contract at the ask, ``edge`` = probability - price - fee, ``stake`` what the
+    quantity costs at the ask, fees included, in dollars (``inputs.cost_at_limit``: at the limit).
+    ``inputs`` holds, as strings and booleans, every value the gate looked at, in its order.
+
+    Of an exit ``price`` is the mark, ``fee`` the taker fee per contract there, ``edge`` the
+    remaining edge, ``quantity`` what the order sells; probability and edge are None without a
+    fresh prediction. Every condition that triggers has its row, the one that runs and the others
+    (``outranked``, ``ev_check``).
     """
 
     decision_key: str
@@ -382,8 +423,17 @@ class Decision:
     edge_row: EdgeRow | None
     order: OrderIntent | None
     inputs: Mapping[str, Any]
-    exit_condition: str | None = None
+    exit_condition: ExitCondition | None = None
     position_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TickDecisions:
+    """Everything one tick concludes: ``decisions`` exits first, and one mark per open position
+    whose market has a new quote, by position."""
+
+    decisions: tuple[Decision, ...] = ()
+    marks: tuple[PositionMark, ...] = ()
 
 
 def model_probability(market: MarketFacts, side: Side, prediction: Prediction) -> Decimal:

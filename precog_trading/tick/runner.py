@@ -181,10 +181,10 @@ class TickRunner:
         )
 
     def _decide_platform(self, facts: PlatformFacts, tick: Tick) -> list[Decision]:
-        decisions = decide(
+        decided = decide(
             facts.state, facts.quotes, facts.predictions, self.methods, tick, self.config
         )
-        answered = {decision.market_id for decision in decisions}
+        answered = {d.market_id for d in decided.decisions} | {m.market_id for m in decided.marks}
         silent = [quote.market_id for quote in facts.quotes if quote.market_id not in answered]
         if silent:
             raise PrecogError(
@@ -195,7 +195,7 @@ class TickRunner:
         return record(
             self.conn,
             self.environment,
-            decisions,
+            decided.decisions,
             {quote.market_id: quote for quote in facts.quotes},
             {prediction.prediction_id: prediction for prediction in facts.predictions},
         )

@@ -28,6 +28,7 @@ from precog_trading.engine.state import (
     Quote,
     StrategyVersion,
     Tick,
+    TickDecisions,
     TradingState,
 )
 from precog_trading.rules.fees import FeeSchedule
@@ -143,6 +144,9 @@ class World:
     config: TradingConfig = field(default_factory=lambda: CONFIG)
 
     def decide(self) -> list[Decision]:
+        return list(self.tick_decisions().decisions)
+
+    def tick_decisions(self) -> TickDecisions:
         return decide(
             self.state, self.quotes, self.predictions, self.methods, self.tick, self.config
         )
