@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from precog_core.build_info import git_dirty, git_sha
+from precog_core.env_files import load_env_files
 from precog_core.errors import PrecogError
 from precog_core.logging import configure_logging, log_folder
 from precog_core.secrets import masked
@@ -62,6 +63,7 @@ def main() -> None:
     printed, its traceback goes to the log.
     """
     try:
+        load_env_files()
         configure_logging()
         build_app()()
     except PrecogError as error:

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -13,26 +11,26 @@ import psycopg
 import typer
 from rich.console import Console
 
-from precog_core import config as configuration
+from precog_core.config_commands import config
 from precog_core.database import DATABASES, Database, migrations, open_database
-from precog_core.database.server import EmbeddedServer, psql_path
+from precog_core.database.server import psql_path
 from precog_core.errors import PrecogError
 from precog_core.kalshi.commands import kalshi
-from precog_core.paths import home, resource
-from precog_core.secrets import MASK, is_secret_name, masked
+from precog_core.secrets import masked
+from precog_core.sections import declare_section
 
-_WIDEST_VALUE = 60
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 _database = typer.Typer(no_args_is_help=True, help="The PostgreSQL databases of this home.")
-_config = typer.Typer(no_args_is_help=True, help="Settings and where each comes from.")
 
 
 def register(app: typer.Typer) -> None:
     """Add ``precog db …``, ``precog config …`` and ``precog kalshi …``."""
     app.add_typer(_database, name="db")
-    app.add_typer(_config, name="config")
+    app.add_typer(config, name="config")
     app.add_typer(kalshi, name="kalshi")
+    declare_section("system", "precog_core.system:SystemConfig")
+    declare_section("kalshi", "precog_core.kalshi.config:KalshiConfig")
 
 
 @_database.command("migrate")
@@ -117,54 +115,3 @@ def psql(
             raise PrecogError("psql is not installed; install PostgreSQL's client programs")
         done = subprocess.run([program, database.url(name), *context.args], check=False)
     raise typer.Exit(done.returncode)
-
-
-@_config.command("show")
-def show(
-    section: Annotated[
-        str | None, typer.Argument(help="A section such as trading; without it, all.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show every setting made by a file, variable or override, and which of them is in force."""
-    names = configuration.section_names()
-    if section is not None and section not in names:
-        raise PrecogError(f"there is no section {section!r}; sections are {', '.join(names)}")
-    with _overrides() as conn:
-        found = [
-            setting
-            for name in ([section] if section else names)
-            for setting in configuration.settings(name, conn)
-        ]
-    if as_json:
-        content = {s.key: {"value": _value(s), "from": s.winner.where} for s in found}
-        typer.echo(json.dumps(content, default=str))
-        return
-    for setting in found:
-        typer.echo(f"{setting.key} = {_short(_value(setting))}  # {_place(setting.winner.where)}")
-
-
-def _value(setting: configuration.Setting) -> Any:
-    return MASK if is_secret_name(setting.key.rpartition(".")[2]) else setting.winner.value
-
-
-def _short(value: Any) -> str:
-    plain = isinstance(value, list | dict | bool | None)
-    text = json.dumps(value, default=str) if plain else str(value)
-    return text if len(text) <= _WIDEST_VALUE else text[: _WIDEST_VALUE - 1] + "…"
-
-
-def _place(where: str) -> str:
-    return where.replace(f"{resource('config')}{os.sep}", "config/").replace(
-        str(home()), "$PRECOG_HOME"
-    )
-
-
-@contextmanager
-def _overrides() -> Iterator[psycopg.Connection | None]:
-    """A connection to read overrides with, or None where no database exists yet."""
-    if not os.environ.get("PRECOG_DATABASE_URL") and not EmbeddedServer().data.exists():
-        yield None
-        return
-    with open_database() as database, database.connection() as conn:
-        yield conn

@@ -37,6 +37,26 @@ def active_overrides(conn: psycopg.Connection, prefix: str | None = None) -> lis
     return [Override(row[0], _decoded(row[1], row[2]), *row[3:]) for row in rows]
 
 
+@dataclass(frozen=True)
+class PastOverride:
+    """An override ever set: ``ended_at`` is when it was replaced or reset, None while it stands."""
+
+    override: Override
+    active: bool
+    ended_at: datetime | None
+
+
+def override_history(
+    conn: psycopg.Connection, prefix: str | None = None, maximum: int = 50
+) -> list[PastOverride]:
+    """Every override set, newest first, of one section or key when ``prefix`` is given."""
+    rows = load_queries("config").override_history(conn, prefix=prefix, maximum=maximum)
+    return [
+        PastOverride(Override(row[0], _decoded(row[1], row[2]), *row[3:7]), row[7], row[8])
+        for row in rows
+    ]
+
+
 def get_override(conn: psycopg.Connection, key: str) -> Any:
     """The value of the override in force for exactly ``key``, or None when there is none."""
     for override in active_overrides(conn, key):
@@ -87,7 +107,7 @@ def reset_override(conn: psycopg.Connection, key: str) -> bool:
 def _check(key: str, reason: str, applied_by: str, expires_at: datetime | None) -> None:
     if not _KEY.match(key):
         raise PrecogError(
-            f"{key!r} is no setting; expected section.name, such as trading.kelly.nfl"
+            f"{key!r} is no setting; expected section.name, such as trading.edge.shrink_to_market"
         )
     if not reason.strip() or not applied_by.strip():
         raise PrecogError(f"an override of {key} needs a reason and the name of who sets it")

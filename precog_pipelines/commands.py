@@ -8,9 +8,19 @@ import typer
 from rich.console import Console
 
 from precog_core.errors import PrecogError
+from precog_core.sections import declare_section
 
 games = typer.Typer(help="Games of this home.", no_args_is_help=True)
 quotes = typer.Typer(help="Quotes of this home.", no_args_is_help=True)
+
+_SECTIONS = {
+    "models": "training.config:ModelsConfig",
+    "datasets": "training.completeness:DatasetsConfig",
+    "features": "features.config:FeaturesConfig",
+    "sources": "sources.config:SourcesConfig",
+    "leagues": "sources.config:LeaguesConfig",
+    "elo": "ratings.config:EloConfig",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +32,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(quotes, name="quotes")
     register_ratings(app)
     register_models(app)
+    for section, model in _SECTIONS.items():
+        declare_section(section, f"precog_pipelines.{model}")
 
 
 @games.callback()

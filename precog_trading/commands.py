@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from precog_core.sections import declare_section
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -53,6 +55,9 @@ def register(app: typer.Typer) -> None:
     from precog_trading.explain.commands import explain
 
     app.add_typer(explain, name="explain")
+    declare_section("trading", "precog_trading.config:TradingConfig")
+    declare_section("strategies", "precog_trading.versions:StrategiesConfig")
+    declare_section("methods", "precog_trading.versions:MethodsConfig")
 
 
 def positions(

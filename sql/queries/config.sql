@@ -34,3 +34,22 @@ WHERE config_key = :key
 INSERT INTO config_overrides
     (config_key, override_value, data_type, reason, applied_by, expires_at)
 VALUES (:key, CAST(:value AS JSONB), :data_type, :reason, :applied_by, :expires_at);
+
+-- name: override_history(prefix, maximum)
+-- All overrides ever set, the newest first. An inactive one was replaced or reset at updated_at.
+SELECT
+    config_key,
+    CAST(override_value AS TEXT),
+    data_type,
+    reason,
+    applied_by,
+    applied_at,
+    expires_at,
+    active,
+    CASE WHEN active THEN NULL ELSE updated_at END AS ended_at
+FROM config_overrides
+WHERE CAST(:prefix AS TEXT) IS NULL
+   OR config_key = :prefix
+   OR starts_with(config_key, :prefix || '.')
+ORDER BY override_id DESC
+LIMIT :maximum;
