@@ -78,7 +78,7 @@ def load_facts(
         ("trading", "approvals_in_force", at),
     )
     new = set(market_ids)
-    markets = {row["market_id"]: _market(row, now, schedules) for row in found}
+    markets = {row["market_id"]: market_facts(row, now, schedules) for row in found}
     quotes = {row["market_id"]: _quote(row) for row in found if row["observed_at"] is not None}
     predictions = [Prediction(**row) for row in told]
     portfolios = _portfolios(cash, positions, orders, entries, exits)
@@ -107,7 +107,8 @@ def load_facts(
     return bundles
 
 
-def _market(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> MarketFacts:
+def market_facts(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> MarketFacts:
+    """A row of the statement ``market_facts`` with the fee schedule in force at ``now``."""
     return MarketFacts(
         market_id=row["market_id"],
         ticker=row["ticker"],
