@@ -11,6 +11,7 @@ import psycopg
 from precog_core.database.queries import load_queries
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import sources_config
+from precog_pipelines.sources.feeds import league_feed
 
 _log = logging.getLogger(__name__)
 _NFLVERSE_BEGINS = 1999
@@ -22,6 +23,12 @@ def source_seasons(conn: psycopg.Connection, league: str) -> list[int]:
     Empty when the stored games of ``league`` come from elsewhere or the provider's file is gone.
     """
     config = sources_config(conn)
+    recorded = config.recorded_quotes
+    if recorded.path is not None and recorded.league == league:
+        if not recorded.path.exists():
+            _log.warning("cannot check that all seasons are stored: %s is gone", recorded.path)
+            return []
+        return league_feed(league, config).source.seasons(league)
     provider, path = config.games.provider, config.games.path
     last_stored = dict(load_queries("ratings").sources_of_games(conn, league=league))
     if provider == "nflverse":

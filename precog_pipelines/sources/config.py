@@ -1,9 +1,9 @@
 """Settings: ``config/sources.yaml`` (where from) and ``config/leagues.yaml`` (leagues, teams)."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -11,11 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
+from precog_pipelines.sources.game_times import SeasonLabel, season_of, season_window
+from precog_pipelines.sources.protocols import GameType
 
 SOURCES = ("nflverse", "sample", "kalshi", "manual")
 """Sources with names of their own for teams, in ``team_aliases.source``."""
 
 ProviderName = Literal["sample", "nflverse_file", "nflverse"]
+
+
+_MonthDay = Annotated[str, Field(pattern=r"^\d\d-\d\d$")]
 
 
 class _Strict(BaseModel):
@@ -42,6 +47,16 @@ class NflverseSection(_Strict):
     timeout_s: int = Field(default=30, ge=1, le=600)
     attempts: int = Field(default=4, ge=1, le=10)
     wait_max_s: float = Field(default=20, ge=0, le=300)
+
+
+class RecordedQuotesSection(_Strict):
+    """A folder with recorded games and candles of one league; null: this home has none.
+
+    The league is then filled from it, whatever ``sources.games`` says.
+    """
+
+    path: Path | None = None
+    league: str = "nba"
 
 
 class BackfillSection(_Strict):
@@ -77,6 +92,7 @@ class SourcesConfig(_Strict):
 
     games: GamesSection = GamesSection()
     nflverse: NflverseSection = NflverseSection()
+    recorded_quotes: RecordedQuotesSection = RecordedQuotesSection()
     backfill: BackfillSection = BackfillSection()
     closing_line: ClosingLineSection = ClosingLineSection()
 
@@ -113,8 +129,11 @@ class League(_Strict):
     """One league: its clock, the frame a season must fit in, its teams."""
 
     timezone: str
-    season_starts: str = Field(pattern=r"^\d\d-\d\d$")
-    last_week: int
+    season_starts: _MonthDay
+    season_label: SeasonLabel = "start"
+    regular_starts: _MonthDay | None = None
+    postseason_starts: _MonthDay | None = None
+    last_week: int | None = None
     series: Series
     season_size: tuple[SeasonSize, ...] = ()
     teams: tuple[Team, ...]
@@ -131,6 +150,27 @@ class League(_Strict):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def season_of(self, day: date) -> int:
+        """The season of a local date."""
+        return season_of(day, self.season_starts, self.season_label)
+
+    def season_window(self, season: int) -> tuple[date, date]:
+        """First and last local day of ``season``."""
+        return season_window(season, self.season_starts, self.season_label)
+
+    def game_type_of(self, day: date) -> GameType:
+        """What a game of that local day is, for sources that do not say; without limits regular."""
+
+        def place(month_day: str) -> tuple[bool, str]:
+            return month_day < self.season_starts, month_day
+
+        played = place(day.strftime("%m-%d"))
+        if self.regular_starts is not None and played < place(self.regular_starts):
+            return "preseason"
+        if self.postseason_starts is not None and played >= place(self.postseason_starts):
+            return "postseason"
+        return "regular"
 
     def complete_season(self, season: int) -> SeasonSize | None:
         """The size in force for ``season``; None before the first known one."""

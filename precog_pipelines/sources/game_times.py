@@ -1,8 +1,11 @@
 """Clocks of games: local time to UTC, and when a fact of the past counts as known."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
+SeasonLabel = Literal["start", "end"]
+"""Football names a season by the year in which it starts; nba, ncaab and nhl by its last one."""
 NOON = time(12)
 
 
@@ -27,12 +30,16 @@ def result_known_at(
     return kickoff_at + lag
 
 
-def season_of(day: date, season_starts: str) -> int:
-    """Season of a local date, labelled by its starting year; it starts on ``MM-DD``."""
-    return day.year if day.strftime("%m-%d") >= season_starts else day.year - 1
+def season_of(day: date, season_starts: str, label: SeasonLabel = "start") -> int:
+    """Season of a local date; it starts on ``MM-DD`` and is named by one of its years."""
+    begun = day.year if day.strftime("%m-%d") >= season_starts else day.year - 1
+    return begun + (label == "end")
 
 
-def season_window(season: int, season_starts: str) -> tuple[date, date]:
+def season_window(
+    season: int, season_starts: str, label: SeasonLabel = "start"
+) -> tuple[date, date]:
     """First and last day on which a game of ``season`` may be played."""
-    first = date.fromisoformat(f"{season}-{season_starts}")
-    return first, date.fromisoformat(f"{season + 1}-{season_starts}") - timedelta(days=1)
+    begins = season - (label == "end")
+    first = date.fromisoformat(f"{begins}-{season_starts}")
+    return first, date.fromisoformat(f"{begins + 1}-{season_starts}") - timedelta(days=1)

@@ -16,7 +16,6 @@ from precog_core.errors import PrecogError
 from precog_core.prices import parse_grid
 from precog_pipelines.sources import quote_platform
 from precog_pipelines.sources.config import league_config, sources_config
-from precog_pipelines.sources.game_times import season_of
 from precog_pipelines.sources.games_table import add_game
 from precog_pipelines.sources.markets_table import store_markets
 from precog_pipelines.sources.protocols import GameType, Quote, SourceGame
@@ -59,7 +58,7 @@ def add_scheduled_game(
     day = kickoff_at.astimezone(config.zone).date()
     game = SourceGame(
         league=league,
-        season=season or season_of(day, config.season_starts),
+        season=season or config.season_of(day),
         week=None,
         game_type=game_type,
         game_date=day,

@@ -12,7 +12,7 @@ from typing import cast
 
 from precog_pipelines.sources.config import League
 from precog_pipelines.sources.csv_rows import Row, read_rows
-from precog_pipelines.sources.game_times import season_window, to_utc
+from precog_pipelines.sources.game_times import to_utc
 from precog_pipelines.sources.protocols import GameType, SourceGame
 from precog_pipelines.sources.teams import TeamDirectory
 
@@ -59,7 +59,7 @@ def parse_games(
 def _game(row: Row, teams: TeamDirectory, league: League) -> tuple[SourceGame, str | None]:
     season = row.integer("season", 1920, 2100)
     day = row.date("gameday")
-    first, last = season_window(season, league.season_starts)
+    first, last = league.season_window(season)
     if not first <= day <= last:
         raise row.refuse("gameday", f"a day of season {season} ({first} to {last})")
     away, home = (_team(row, column, teams) for column in ("away_team", "home_team"))
@@ -71,7 +71,7 @@ def _game(row: Row, teams: TeamDirectory, league: League) -> tuple[SourceGame, s
     game = SourceGame(
         league=teams.league,
         season=season,
-        week=row.integer("week", 1, league.last_week),
+        week=row.integer("week", 1, league.last_week or 1),
         game_type=cast(GameType, GAME_TYPES[row.one_of("game_type", tuple(GAME_TYPES))]),
         game_date=day,
         kickoff_at=kickoff,

@@ -146,7 +146,7 @@ def test_a_quote_that_cannot_be_is_refused(precog: Any, changes: Any, words: str
     [
         (("--away", "XXX", "--home", "KC"), "no team 'XXX'; expected one of ARI"),
         (("--away", "KC", "--home", "KC"), "KC and KC are the same team"),
-        (("--away", "BUF", "--home", "KC", "--league", "nba"), "no game source for league nba"),
+        (("--away", "BUF", "--home", "KC", "--league", "mlb"), "no game source for league mlb"),
     ],
 )
 def test_a_game_that_cannot_be_is_refused(precog: Any, arguments: Any, words: str) -> None:

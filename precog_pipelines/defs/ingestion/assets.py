@@ -1,25 +1,23 @@
-"""Assets ``games``, ``markets``, ``market_snapshots``: facts from a source, written by key.
+"""Assets ``games``, ``markets``, their quotes and settlements: facts from a source, by key.
 
 Each is one transaction for all partitions of a run, so a file is stored whole or not at all, and
 any chunking of seasons ends in the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import psycopg
 
 from precog_core.database.queries import load_queries
-from precog_pipelines.defs.metadata import table_metadata
+from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.partitions import league_season, seasons_by_league
 from precog_pipelines.resources import PostgresResource
-from precog_pipelines.sources import open_game_source, open_quote_source, quote_platform
 from precog_pipelines.sources.config import SourcesConfig, league_config, sources_config
-from precog_pipelines.sources.games_table import store_games, store_snapshot
-from precog_pipelines.sources.markets_table import market_ids, store_markets, tradable_games
-from precog_pipelines.sources.protocols import GameSource
-from precog_pipelines.sources.quotes_table import store_closing_prices, store_quotes
+from precog_pipelines.sources.feeds import LeagueFeed, league_feed
+from precog_pipelines.sources.games_table import store_games
+from precog_pipelines.sources.kalshi.matching import REASONS, Unmatched, unmatched_rows
 from precog_pipelines.sources.reference import store_league
 from precog_pipelines.sources.teams import TeamDirectory
 
@@ -33,7 +31,8 @@ from precog_pipelines.sources.teams import TeamDirectory
     tags={"table": "games"},
     description=(
         "Fixtures and final results (table games), with the time from which each could be known. "
-        "Source: the packaged sample, an nflverse file, or nflverse itself. The same input again "
+        "Source: the packaged sample, an nflverse file, nflverse itself, or recorded quotes. The "
+        "same input again "
         "changes no row; a corrected score is known from now."
     ),
 )
@@ -45,7 +44,7 @@ def games(context: dg.AssetExecutionContext, postgres: PostgresResource) -> dg.M
         for league, seasons in by_league.items():
             config = league_config(league)
             teams = store_league(conn, league, config)
-            source = _source(settings, teams)
+            source = league_feed(league, settings, teams).source
             retrieval = source.games(league, seasons)
             written = store_games(conn, league, retrieval, config, settings.backfill)
             totals["inserted"] += written.inserted
@@ -79,25 +78,26 @@ def games(context: dg.AssetExecutionContext, postgres: PostgresResource) -> dg.M
     deps=[games],
     tags={"table": "markets"},
     description=(
-        "One event and two mirror markets per game (tables series, events, markets, "
-        "market_attributes) on the platform that this home quotes: simulated for the sample, "
-        "closing_line for nflverse. YES pays for the team the ticker ends with."
+        "Events and markets of games (tables series, events, markets, market_attributes) on the "
+        "platform that this league is quoted on: two mirror markets a game on simulated (the "
+        "sample) or closing_line (nflverse), the recorded ones on kalshi. YES pays for the team "
+        "the ticker ends with. Recorded markets that fit no game are listed with the reason."
     ),
 )
 def markets(context: dg.AssetExecutionContext, postgres: PostgresResource) -> dg.MaterializeResult:
     by_league = seasons_by_league(list(context.partition_keys))
-    totals = {"new_events": 0, "new_markets": 0, "new_attributes": 0, "events_updated": 0}
+    totals: dict[str, Any] = {}
+    unmatched: list[Unmatched] = []
     with postgres.database().transaction() as conn:
         settings = sources_config(conn)
-        platform = quote_platform(settings.games.provider)
+        feeds = _feeds(conn, settings, by_league)
         for league, seasons in by_league.items():
-            config = league_config(league)
-            game_ids = tradable_games(conn, league, seasons)
-            written = store_markets(conn, platform, league, config, game_ids)
-            totals["new_events"] += written.events
-            totals["new_markets"] += written.markets
-            totals["new_attributes"] += written.attributes
-            totals["events_updated"] += written.events_updated
+            written, without_game = feeds[league].store_markets(conn, seasons)
+            _add(totals, written)
+            unmatched += without_game
+        for one in unmatched:
+            context.log.warning(f"{one.ticker}: {REASONS[one.reason]}: {one.detail}")
+        platforms = {league: feed.platform_id for league, feed in feeds.items()}
         return dg.MaterializeResult(
             metadata=_metadata(
                 conn,
@@ -106,8 +106,13 @@ def markets(context: dg.AssetExecutionContext, postgres: PostgresResource) -> dg
                 "markets_summary",
                 "markets_preview",
                 by_league,
-                platform_id=platform,
-                data_source=f"platform {platform}",
+                platforms,
+                data_source=", ".join(
+                    f"platform {name}" for name in sorted(set(platforms.values()))
+                ),
+                unmatched_markets=dg.MetadataValue.md(
+                    markdown_table(unmatched_rows(unmatched), limit=500)
+                ),
                 **totals,
             )
         )
@@ -122,42 +127,33 @@ def markets(context: dg.AssetExecutionContext, postgres: PostgresResource) -> dg
     deps=[games, markets],
     tags={"table": "market_snapshots"},
     description=(
-        "Quotes of both markets of each game (table market_snapshots) and the exact closing price "
-        "(table market_candles). SIMULATED for the sample: generated from the results, hourly over "
+        "Quotes of the markets of each game (table market_snapshots) and bars (table "
+        "market_candles). SIMULATED for the sample: generated from the results, hourly over "
         "the last day. ASSUMED FROM CLOSING LINES for nflverse: no-vig price, configured spread "
-        "and size, taken as seen 31 minutes before kickoff. Never a feature."
+        "and size, taken as seen 31 minutes before kickoff; its exact price is a bar. RECORDED "
+        "CANDLES: last trades of each minute, bid and ask assumed around them, known at the end "
+        "of the minute. Never a feature."
     ),
 )
 def market_snapshots(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
     by_league = seasons_by_league(list(context.partition_keys))
-    totals: dict[str, Any] = {"offered": 0, "inserted": 0, "differing": 0, "closing_prices_new": 0}
+    totals: dict[str, Any] = {"offered": 0, "inserted": 0, "differing": 0}
+
+    def show(done: int, total: int) -> None:
+        context.log.info(f"quotes of {done} of {total} markets written")
+
     with postgres.database().transaction() as conn:
-        settings = sources_config(conn)
+        feeds = _feeds(conn, sources_config(conn), by_league)
         for league, seasons in by_league.items():
-            source = _source(settings, TeamDirectory.stored(conn, league))
-            history = source.games(league).games
-            retrieval = source.games(league, seasons)
-            quote_source = open_quote_source(source, history, settings)
-            ids = market_ids(conn, quote_source.platform_id, league, seasons)
-            played = retrieval.games
-            written = store_quotes(conn, ids, quote_source.quotes(played), quote_source.source)
-            closes = store_closing_prices(
-                conn,
-                ids,
-                quote_source.closing_prices(played),
-                store_snapshot(conn, retrieval.snapshot),
-            )
-            totals["offered"] += written.offered
-            totals["inserted"] += written.inserted
-            totals["differing"] += written.differing
-            totals["closing_prices_new"] += closes
-            totals |= {"data_source": quote_source.label, "platform_id": quote_source.platform_id}
-            if written.differing:
+            written = feeds[league].store_quotes(conn, seasons, show)
+            _add(totals, written)
+            if written["differing"] or written.get("candles_differing"):
                 context.log.warning(
-                    f"{league}: {written.differing} quotes differ from those stored for the same "
-                    "instant; quotes never change, the first ones stay"
+                    f"{league}: {written['differing']} quotes and "
+                    f"{written.get('candles_differing', 0)} candles differ from those stored for "
+                    "the same instant; they never change, the first ones stay"
                 )
         return dg.MaterializeResult(
             metadata=_metadata(
@@ -167,16 +163,68 @@ def market_snapshots(
                 "quotes_summary",
                 "quotes_preview",
                 by_league,
-                platform_id=totals.pop("platform_id"),
+                {league: feed.platform_id for league, feed in feeds.items()},
+                data_source="; ".join(feed.quotes_label for feed in feeds.values()),
                 **totals,
             )
         )
 
 
-def _source(settings: SourcesConfig, teams: TeamDirectory) -> GameSource:
-    return open_game_source(
-        settings.games.provider, settings.games.path, config=settings, teams=teams
-    )
+@dg.asset(
+    partitions_def=league_season,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="ingestion",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
+    deps=[games, markets],
+    tags={"table": "settlements"},
+    description=(
+        "What the venue paid for recorded markets (table settlements): final, and known once the "
+        "result was and trading had ended. Nothing for simulated and assumed quotes, whose markets "
+        "trading settles by the result of the game."
+    ),
+)
+def market_settlements(
+    context: dg.AssetExecutionContext, postgres: PostgresResource
+) -> dg.MaterializeResult:
+    by_league = seasons_by_league(list(context.partition_keys))
+    totals: dict[str, Any] = {}
+    with postgres.database().transaction() as conn:
+        feeds = _feeds(conn, sources_config(conn), by_league)
+        for league, seasons in by_league.items():
+            written = feeds[league].store_settlements(conn, seasons)
+            _add(totals, written)
+            if written["settlements_differing"]:
+                context.log.warning(
+                    f"{league}: {written['settlements_differing']} markets were settled otherwise "
+                    "before; settlements never change, the stored ones stay"
+                )
+        return dg.MaterializeResult(
+            metadata=_metadata(
+                conn,
+                "settlements",
+                "recorded",
+                "settlements_summary",
+                "settlements_preview",
+                by_league,
+                {league: feed.platform_id for league, feed in feeds.items()},
+                **totals,
+            )
+        )
+
+
+def _feeds(
+    conn: psycopg.Connection, settings: SourcesConfig, by_league: Mapping[str, Sequence[int]]
+) -> dict[str, LeagueFeed]:
+    return {
+        league: league_feed(league, settings, TeamDirectory.stored(conn, league))
+        for league in by_league
+    }
+
+
+def _add(totals: dict[str, Any], counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        totals[name] = totals.get(name, 0) + count
 
 
 def _metadata(
@@ -186,18 +234,18 @@ def _metadata(
     summary: str,
     preview: str,
     by_league: dict[str, list[int]],
-    platform_id: str | None = None,
+    platforms: Mapping[str, str] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """Standard metadata of the partitions at hand; named statements give counts and a preview."""
     rows, first, last = 0, None, None
     shown: list[dict[str, Any]] = []
-    if platform_id is not None:
-        more["platform"] = platform_id
+    if platforms is not None:
+        more["platform"] = ", ".join(sorted(set(platforms.values())))
     for league, seasons in by_league.items():
-        values = {"league": league, "seasons": seasons}
-        if platform_id is not None:
-            values["platform_id"] = platform_id
+        values: dict[str, Any] = {"league": league, "seasons": seasons}
+        if platforms is not None:
+            values["platform_id"] = platforms[league]
         count, begins, ends = getattr(load_queries(subject), summary)(conn, **values)
         rows += count
         first = min(filter(None, (first, begins)), default=None)

@@ -16,7 +16,7 @@ from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.fees import ingest_fees
 from precog_pipelines.sources.kalshi.markets import ingest_markets
-from precog_pipelines.sources.kalshi.matching import REASONS, Unmatched
+from precog_pipelines.sources.kalshi.matching import Unmatched, unmatched_rows
 from precog_pipelines.sources.kalshi.quotes import ingest_quotes
 from precog_pipelines.sources.kalshi.report import Report
 
@@ -178,11 +178,7 @@ def fee_schedules(
 
 def unmatched_table(unmatched: list[Unmatched]) -> str:
     """Every market without a game, with the reason in words."""
-    rows = [
-        {"market": one.ticker, "reason": one.reason, "why": f"{REASONS[one.reason]}: {one.detail}"}
-        for one in unmatched
-    ]
-    return markdown_table(rows, limit=MOST_SHOWN)
+    return markdown_table(unmatched_rows(unmatched), limit=MOST_SHOWN)
 
 
 def now() -> datetime:

@@ -7,7 +7,6 @@ import dagster as dg
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import league_config, sources_config
-from precog_pipelines.sources.game_times import season_of
 
 LEAGUE = "nfl"
 EVERY_DAY = "0 10 * * *"
@@ -33,7 +32,7 @@ def daily_ingest(
 ) -> dg.RunRequest | dg.SkipReason:
     config = league_config(LEAGUE)
     tick = context.scheduled_execution_time.astimezone(UTC)
-    season = season_of(tick.astimezone(config.zone).date(), config.season_starts)
+    season = config.season_of(tick.astimezone(config.zone).date())
     with postgres.database().connection() as conn:
         settings = sources_config(conn)
     provider = settings.games.provider

@@ -11,7 +11,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from precog_pipelines.sources.kalshi.tickers import EventName, read_event_ticker, split_teams
+from precog_pipelines.sources.kalshi.tickers import (
+    EventName,
+    read_event_ticker,
+    split_by_one,
+    split_teams,
+)
 
 Reason = Literal[
     "league_unknown",
@@ -98,6 +103,14 @@ class Matching:
     unmatched: list[Unmatched] = field(default_factory=list)
 
 
+def unmatched_rows(unmatched: Iterable[Unmatched]) -> list[dict[str, str]]:
+    """Every market without a game, with the reason in words."""
+    return [
+        {"market": one.ticker, "reason": one.reason, "why": f"{REASONS[one.reason]}: {one.detail}"}
+        for one in unmatched
+    ]
+
+
 class _NoMatch(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -110,8 +123,13 @@ def match_events(
     fixtures: Iterable[Fixture],
     team_ids: Mapping[tuple[str, str], int],
     taken: Iterable[tuple[int, int]] = (),
+    *,
+    lone_markets: bool = False,
 ) -> Matching:
     """Match ``events`` with ``fixtures``; ``team_ids`` maps (league, Kalshi's code) to a team.
+
+    ``lone_markets``: an event may have one market only, as in recordings of one side; the other
+    team is then what is left of the ticker, and must be a known code.
 
     ``taken`` are (series_id, game_id) of events matched before. Of two events on one game the one
     with more volume is matched: the venue has listed games twice, once without trading.
@@ -128,7 +146,7 @@ def match_events(
             if event.game_id is not None:
                 fixture, teams = by_id[event.game_id], _teams(event, team_ids)
             else:
-                fixture, teams = _fixture(event, by_pair, team_ids)
+                fixture, teams = _fixture(event, by_pair, team_ids, lone_markets=lone_markets)
                 if (event.series_id, fixture.game_id) in used:
                     raise _NoMatch("duplicate_event", f"game {fixture.game_id}")
             used.add((event.series_id, fixture.game_id))
@@ -148,6 +166,8 @@ def _fixture(
     event: ListedEvent,
     by_pair: Mapping[tuple[str, frozenset[int]], Sequence[Fixture]],
     team_ids: Mapping[tuple[str, str], int],
+    *,
+    lone_markets: bool,
 ) -> tuple[Fixture, dict[str, int]]:
     if event.league is None:
         raise _NoMatch("league_unknown", "kalshi.series names it")
@@ -156,13 +176,17 @@ def _fixture(
         raise _NoMatch("ticker_unreadable", event.ticker)
     if event.competition and "preseason" in event.competition.lower():
         raise _NoMatch("preseason", event.competition)
-    if len(event.outcomes) != 2:
+    if len(event.outcomes) != 2 and not (lone_markets and len(event.outcomes) == 1):
         raise _NoMatch("not_two_markets", f"it has {len(event.outcomes)}")
-    split = split_teams(name.teams, list(event.outcomes))
+    if len(event.outcomes) == 1:
+        known = {code for league, code in team_ids if league == event.league}
+        split = split_by_one(name.teams, next(iter(event.outcomes)), known)
+    else:
+        split = split_teams(name.teams, list(event.outcomes))
     if split is None:
         raise _NoMatch("teams_not_in_ticker", f"{name.teams} of {' and '.join(event.outcomes)}")
     teams = _teams(event, team_ids)
-    away, home = teams[split[0]], teams[split[1]]
+    away, home = (team_ids[event.league, code] for code in split)
     looked_for = f"{split[0]} at {split[1]} on {name.day}"
     same_day = [
         fixture

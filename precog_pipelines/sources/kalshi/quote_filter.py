@@ -37,7 +37,7 @@ def write_reason(
         return "price"
     if seen.observed_at <= stored.observed_at:
         return None
-    if _moved(stored.yes_bid, seen.yes_bid, rule) or _moved(stored.yes_ask, seen.yes_ask, rule):
+    if moved(stored.yes_bid, seen.yes_bid, rule) or moved(stored.yes_ask, seen.yes_ask, rule):
         return "price"
     if abs((seen.volume or Decimal(0)) - (stored.volume or Decimal(0))) >= rule.min_volume:
         return "volume"
@@ -46,7 +46,8 @@ def write_reason(
     return None
 
 
-def _moved(before: Decimal | None, after: Decimal | None, rule: QuotesSection) -> bool:
+def moved(before: Decimal | None, after: Decimal | None, rule: QuotesSection) -> bool:
+    """Whether a price moved enough for a row; appearing and disappearing does."""
     if before is None or after is None:
         return before is not after
     move = abs(after - before)

@@ -60,3 +60,16 @@ def split_teams(joined: str, codes: Collection[str]) -> tuple[str, str] | None:
     first, second = codes
     fits = [pair for pair in ((first, second), (second, first)) if "".join(pair) == joined]
     return fits[0] if len(fits) == 1 else None
+
+
+def split_by_one(joined: str, code: str, known: Collection[str]) -> tuple[str, str] | None:
+    """(away, home) of ``joined`` by the code of one of its teams; the rest must be a known code.
+
+    None where it can be split in no way or in two.
+    """
+    fits = {
+        (away, home)
+        for away, home in ((code, joined.removeprefix(code)), (joined.removesuffix(code), code))
+        if away + home == joined and away != home and {away, home} - {code} <= set(known)
+    }
+    return fits.pop() if len(fits) == 1 else None
