@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
 from precog_trading.engine.state import Method, ModelVersion, StrategyVersion
-from precog_trading.ledger.statements import one, rows, value
+from precog_trading.ledger.statements import Row, one, rows, value
 from precog_trading.versions import (
     MethodsConfig,
     RiskConfig,
@@ -50,35 +50,35 @@ def methods_in_force(conn: psycopg.Connection) -> list[Method]:
 
     A method whose model is no longer the champion issues no predictions and so has no candidates.
     """
-    found: list[Method] = []
-    for row in rows(conn, "registry", "methods_in_force"):
-        risk = RiskConfig.model_validate(row["risk_config"])
-        found.append(
-            Method(
-                strategy=StrategyVersion(
-                    strategy_id=row["strategy_id"],
-                    name=row["strategy_name"],
-                    version=row["strategy_version"],
-                    status=row["strategy_status"],
-                    rules=strategy_from_row(row["strategy_config"]),
-                    league=row["strategy_league"],
-                ),
-                model=ModelVersion(
-                    model_id=row["model_id"],
-                    name=row["model_name"],
-                    version=row["model_version"],
-                    status=row["model_status"],
-                    league=row["model_league"],
-                ),
-                method_id=row["method_id"],
-                name=row["method_name"],
-                version=row["method_version"],
-                status=row["status"],
-                kelly_fraction=risk.kelly,
-                position_usd=risk.position_usd,
-            )
-        )
-    return found
+    return [method_from_row(row) for row in rows(conn, "registry", "methods_in_force")]
+
+
+def method_from_row(row: Row) -> Method:
+    """A method with its strategy's rules built, from a row of ``methods_in_force``."""
+    risk = RiskConfig.model_validate(row["risk_config"])
+    return Method(
+        strategy=StrategyVersion(
+            strategy_id=row["strategy_id"],
+            name=row["strategy_name"],
+            version=row["strategy_version"],
+            status=row["strategy_status"],
+            rules=strategy_from_row(row["strategy_config"]),
+            league=row["strategy_league"],
+        ),
+        model=ModelVersion(
+            model_id=row["model_id"],
+            name=row["model_name"],
+            version=row["model_version"],
+            status=row["model_status"],
+            league=row["model_league"],
+        ),
+        method_id=row["method_id"],
+        name=row["method_name"],
+        version=row["method_version"],
+        status=row["status"],
+        kelly_fraction=risk.kelly,
+        position_usd=risk.position_usd,
+    )
 
 
 def _register_strategy(conn: psycopg.Connection, name: str, spec: StrategySpec) -> list[str]:
