@@ -56,6 +56,7 @@ def test_every_package_adds_its_commands() -> None:
     assert names == {"core", "pipelines", "trading", "platform"}
 
 
+@pytest.mark.requirement("UX-003")
 def test_an_unreachable_database_is_one_sentence_without_traceback_or_password() -> None:
     done = precog("db", "status", PRECOG_DATABASE_URL="postgresql://u:hunter22@127.0.0.1:9/x")
     assert done.returncode == 1
@@ -67,6 +68,7 @@ def test_an_unreachable_database_is_one_sentence_without_traceback_or_password()
     assert "hunter22" not in line
 
 
+@pytest.mark.requirement("SYS-002", "UX-003")
 def test_a_wrong_setting_stops_the_start_and_names_file_and_key(tmp_path: Path) -> None:
     folder = tmp_path / "home" / "config"
     folder.mkdir(parents=True)
@@ -79,6 +81,7 @@ def test_a_wrong_setting_stops_the_start_and_names_file_and_key(tmp_path: Path) 
     )
 
 
+@pytest.mark.requirement("UX-003")
 def test_an_unexpected_error_is_named_and_its_traceback_logged(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,7 @@ def test_an_empty_file_means_the_defaults(folder: Path) -> None:
     assert load(folder) == Trading()
 
 
+@pytest.mark.requirement("SYS-003")
 @given(
     st.decimals(
         min_value=Decimal("0.0001"), max_value=Decimal("0.5"), allow_nan=False, places=12
@@ -133,6 +134,7 @@ class SystemLike(BaseModel):
 LAYERS = ("yaml", "environment", "override")
 
 
+@pytest.mark.requirement("SYS-002")
 @pytest.mark.parametrize("present", range(8))
 def test_the_strongest_layer_present_wins(
     folder: Path, db: Database, monkeypatch: pytest.MonkeyPatch, present: int
@@ -159,6 +161,7 @@ def test_the_strongest_layer_present_wins(
     assert told.winner.layer == chosen[-1]
 
 
+@pytest.mark.requirement("SYS-002")
 @given(
     st.dictionaries(
         st.tuples(st.sampled_from(["nfl", "nba"]), st.sampled_from(["fraction", "rounding"])),
@@ -207,6 +210,7 @@ def test_lists_and_null_can_be_set_by_a_variable(
     assert trading.positions == 20
 
 
+@pytest.mark.requirement("SYS-002")
 def test_every_wrong_key_is_named_with_its_line_and_what_is_allowed(folder: Path) -> None:
     write(
         folder,
@@ -357,6 +361,7 @@ def test_a_wrong_item_of_a_list_is_named_with_its_own_line(
         load_section("x", Nested, config_dir=tmp_path)
 
 
+@pytest.mark.requirement("SYS-002")
 def test_the_value_of_a_secret_is_not_repeated(tmp_path: Path) -> None:
     class Venue(BaseModel):
         api_key: Annotated[str, Field(max_length=3)]
@@ -389,6 +394,7 @@ def test_explaining_an_unknown_key_says_what_there_is(folder: Path) -> None:
     assert section_names(folder) == ["trading"]
 
 
+@pytest.mark.requirement("SYS-003")
 @pytest.mark.parametrize(
     "value", [Decimal("0.10"), 3, True, "0.10", None, ["a", {"b": False}], {"a": "0.5"}]
 )
@@ -408,6 +414,7 @@ def test_decimals_inside_an_override_are_kept_as_text(db: Database) -> None:
     assert row == ('{"a": ["0.0000001"]}',)
 
 
+@pytest.mark.requirement("SYS-003")
 @pytest.mark.parametrize("value", [0.1, [0.1], {"a": 0.1}, Decimal("NaN"), {1: 2}, object()])
 def test_a_value_without_exact_meaning_is_refused(db: Database, value: object) -> None:
     with db.transaction() as conn, pytest.raises(PrecogError, match=r"trading.x cannot hold"):

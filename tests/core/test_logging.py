@@ -36,6 +36,7 @@ def events(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.requirement("SYS-006")
 def test_an_event_is_one_json_line_with_its_ids(tmp_path: Path) -> None:
     configure_logging(LoggingConfig(), tmp_path)
     with log_context(run_id="r1"), log_context(tick_id="t:1", other=None):
@@ -84,6 +85,7 @@ def test_no_folder_appears_before_the_first_event(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.requirement("SYS-006")
 def test_a_full_file_is_followed_by_the_next_part(tmp_path: Path) -> None:
     handler = DailyFiles(tmp_path, max_bytes=100, retention_d=7)
     for number in range(4):
@@ -95,6 +97,7 @@ def test_a_full_file_is_followed_by_the_next_part(tmp_path: Path) -> None:
     assert [len(path.read_text().splitlines()) for path in sorted(tmp_path.iterdir())] == [2, 2]
 
 
+@pytest.mark.requirement("SYS-006")
 def test_files_older_than_the_retention_are_deleted_and_others_kept(tmp_path: Path) -> None:
     for name in ("precog-2023-11-06.0.jsonl", "precog-2023-11-07.0.jsonl", "precog-notes.jsonl"):
         (tmp_path / name).write_text("x\n")
@@ -136,6 +139,7 @@ def test_a_full_disk_does_not_stop_the_work(
     assert "NotADirectoryError" in capsys.readouterr().err
 
 
+@pytest.mark.requirement("SYS-006")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -171,6 +175,7 @@ def test_fields_named_like_secrets_are_masked(tmp_path: Path) -> None:
     assert not is_secret_name("monkey")
 
 
+@pytest.mark.requirement("SYS-006")
 def test_the_shipped_settings_keep_logs_seven_days() -> None:
     assert system_config() == SystemConfig(
         logging=LoggingConfig(level="info", max_file_mb=20, retention_d=7)

@@ -122,6 +122,7 @@ def expected(_shared: Database) -> Schema:
         return read_schema(conn)
 
 
+@pytest.mark.requirement("SYS-001")
 @pytest.mark.parametrize("drifts", DRIFTS.values(), ids=DRIFTS.keys())
 def test_each_kind_of_drift_is_named(
     undone: psycopg.Connection, expected: Schema, drifts: list[tuple[str, str]]
@@ -177,6 +178,7 @@ def test_a_difference_reads_as_a_sentence(undone: psycopg.Connection, expected: 
     ]
 
 
+@pytest.mark.requirement("SYS-001")
 def test_a_migrated_database_passes_and_drift_in_it_does_not(
     db: Database, server: "Server"
 ) -> None:

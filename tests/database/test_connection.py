@@ -112,6 +112,7 @@ def test_options_of_the_url_are_kept_beside_ours(db: Database) -> None:
         assert conn.execute("SHOW timezone").fetchone() == ("UTC",)
 
 
+@pytest.mark.requirement("ORCH-009")
 def test_dagsters_and_mlflows_drivers_reach_their_databases(all_databases: Database) -> None:
     for name in ("dagster", "mlflow"):
         engine = create_engine(all_databases.url(name, "psycopg2"))
@@ -121,6 +122,7 @@ def test_dagsters_and_mlflows_drivers_reach_their_databases(all_databases: Datab
         assert found == urlsplit(all_databases.url(name)).path.lstrip("/")
 
 
+@pytest.mark.requirement("ORCH-009")
 def test_databases_are_created_once_also_by_two_starts_at_once(server: Server) -> None:
     database = server.database("two_starts")
     with ThreadPoolExecutor(3) as pool:
@@ -162,6 +164,7 @@ def test_a_server_without_a_postgres_database_is_reached_through_ours(
             conn.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
 
 
+@pytest.mark.requirement("DB-001")
 def test_a_server_that_is_too_old_is_refused(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "MINIMUM_SERVER_VERSION", 990000)
     with pytest.raises(

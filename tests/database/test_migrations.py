@@ -60,6 +60,7 @@ def book(database: Database) -> list[tuple[int, str]]:
         ).fetchall()
 
 
+@pytest.mark.requirement("SYS-001")
 def test_a_fresh_database_gets_every_migration_and_a_rerun_none(empty: Database) -> None:
     applied = migrate(empty)
     assert [m.path.name for m in applied] == [m.path.name for m in read_migrations()]
@@ -92,6 +93,7 @@ def test_an_error_in_a_file_names_its_line(empty: Database, folder: Path) -> Non
         migrate(empty, folder)
 
 
+@pytest.mark.requirement("SYS-001")
 def test_a_gap_a_duplicate_and_a_bad_name_are_refused(empty: Database, folder: Path) -> None:
     (folder / "004_later.sql").write_text("SELECT 1;")
     with pytest.raises(PrecogError, match=r"expected migration 003 but found 004_later.sql"):
@@ -105,6 +107,7 @@ def test_a_gap_a_duplicate_and_a_bad_name_are_refused(empty: Database, folder: P
     assert tables(empty) == set()
 
 
+@pytest.mark.requirement("SYS-001")
 def test_a_file_edited_after_it_was_applied_is_refused(empty: Database, folder: Path) -> None:
     migrate(empty, folder)
     (folder / "001_second.sql").write_text("CREATE TABLE b (n BIGINT);")
@@ -181,6 +184,7 @@ def kill_when_asleep(conn: psycopg.Connection) -> None:
     raise AssertionError("the migration never reached its sleep")
 
 
+@pytest.mark.requirement("SYS-001")
 def test_a_rollback_undoes_the_newest_and_stops_where_none_is_written(
     empty: Database, folder: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_what_was_recorded_is_never_changed_nor_removed(world: "World") -> None:
 # Exits
 
 
+@pytest.mark.requirement("DB-004")
 def test_an_exit_is_booked_once_per_trade_condition_and_stage(world: "World") -> None:
     trade = world.trade()
     position = world.position(market_id=world.market("X"))
@@ -113,6 +114,7 @@ def test_an_exit_is_booked_once_per_trade_condition_and_stage(world: "World") ->
         an_exit(world, world.trade(), position_id=position, executed_at=DECIDED - MINUTE)
 
 
+@pytest.mark.requirement("DB-005")
 def test_an_exit_attempt_succeeds_exactly_when_all_was_filled(world: "World") -> None:
     position = world.position()
     an_attempt(world, position_id=position)
@@ -259,6 +261,7 @@ def test_an_approval_is_given_once_and_ends(world: "World") -> None:
 # Operations
 
 
+@pytest.mark.requirement("SYS-002")
 def test_one_override_per_key_is_active_and_old_ones_stay(world: "World") -> None:
     override = {
         "config_key": "trading.gate.spread_max", "data_type": "decimal", "reason": "r",
@@ -303,6 +306,7 @@ def test_a_matrix_cell_is_counted_once_per_version(world: "World") -> None:
         world.insert("probability_matrices", **cell, situational_factors={"home": True})
 
 
+@pytest.mark.requirement("ALERT-011")
 def test_an_alert_carries_the_summary_of_its_deliveries(world: "World") -> None:
     alert = world.alert()
     for channel, attempt, status, minutes, error in (
@@ -332,6 +336,7 @@ def test_an_alert_carries_the_summary_of_its_deliveries(world: "World") -> None:
         )  # fmt: skip
 
 
+@pytest.mark.requirement("ALERT-011")
 def test_deliveries_at_the_same_time_are_all_counted(
     db: Database, committed_world: "World"
 ) -> None:

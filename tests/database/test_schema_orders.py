@@ -18,6 +18,7 @@ MINUTE = timedelta(minutes=1)
 # Decisions
 
 
+@pytest.mark.requirement("TRACE-005")
 def test_every_no_has_a_reason_and_no_yes_has_one(world: "World") -> None:
     world.decision(outcome="skipped", skip_reason="edge_below_min")
     with pytest.raises(errors.CheckViolation, match="ck_decisions_outcome_skip_reason"):
@@ -41,6 +42,7 @@ def test_a_tick_that_runs_again_meets_its_own_decisions(world: "World") -> None:
         world.decision(decision_key="k")
 
 
+@pytest.mark.requirement("VER-003")
 def test_an_automated_trade_has_a_decision_and_each_fill_one_trade(world: "World") -> None:
     strategy, model = world.strategy(), world.model()
     fill = world.fill()
@@ -76,6 +78,7 @@ WAY_TO = {
 }  # fmt: skip
 
 
+@pytest.mark.requirement("LEDGER-001")
 @pytest.mark.parametrize("start", LEGAL_STEPS)
 def test_an_order_moves_only_along_its_path(world: "World", start: str) -> None:
     decision = world.decision()
@@ -112,6 +115,7 @@ def test_the_intent_of_an_order_never_changes(world: "World", change: str) -> No
         world.conn.execute(f"UPDATE orders SET {change}")
 
 
+@pytest.mark.requirement("LEDGER-001")
 def test_an_order_is_neither_deleted_nor_overfilled_nor_sent_twice(world: "World") -> None:
     world.order(client_order_id="a" * 32)
     with pytest.raises(errors.RestrictViolation):
@@ -164,6 +168,7 @@ def test_the_order_history_falls_back_to_the_database_clock(world: "World") -> N
     assert ages == [(True,), (True,)]
 
 
+@pytest.mark.requirement("LEDGER-003")
 def test_an_execution_counts_once_however_often_it_is_reported(world: "World") -> None:
     world.fill(venue_fill_id="f1")
     with pytest.raises(errors.UniqueViolation, match="venue_fill_id"):

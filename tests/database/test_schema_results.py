@@ -139,6 +139,7 @@ def book(world: "World") -> Book:
     return book
 
 
+@pytest.mark.requirement("LEDGER-006")
 def test_profit_is_attributed_to_the_cent_and_sums_to_the_ledger(
     world: "World", book: Book
 ) -> None:
@@ -179,6 +180,7 @@ def test_capital_given_back_and_a_reversed_deposit_are_no_loss(world: "World", b
     assert world.one("SELECT sum(net) FROM pnl_by_strategy_model") == Decimal("23.8985")
 
 
+@pytest.mark.requirement("LEDGER-006")
 def test_a_fill_nobody_ordered_is_unattributed_not_lost(world: "World", book: Book) -> None:
     world.entry("purchase", "-7.77", fill_id=world.fill())
     assert world.all(
@@ -225,6 +227,7 @@ def test_a_backtest_has_a_row_of_its_own_and_no_part_in_the_methods_record(
     assert world.all("SELECT * FROM method_performance ORDER BY method_id") == before
 
 
+@pytest.mark.requirement("METH-015", "METH-009")
 def test_methods_are_measured_on_their_finished_positions(world: "World", book: Book) -> None:
     """Returns: pre_game 48.25 / 50 and -30.84 / 30; momentum 1.307 / 18 and 13.706 / 6."""
     rows = world.all(
@@ -246,6 +249,7 @@ def test_methods_are_measured_on_their_finished_positions(world: "World", book: 
     assert {row[10] for row in rows} == {SETTLED}
 
 
+@pytest.mark.requirement("METH-008", "METH-009")
 def test_a_comparison_states_how_sure_it_is(world: "World", book: Book) -> None:
     [row] = world.all(
         "SELECT execution_environment, method_a_name, method_b_name, n_a, n_b,"
@@ -268,6 +272,7 @@ def test_a_method_without_trades_is_listed_and_compared_with_nobody(world: "Worl
     assert world.all("SELECT * FROM method_comparison") == []
 
 
+@pytest.mark.requirement("TRACE-001")
 def test_a_trade_is_traced_to_the_data_behind_its_prediction(world: "World", book: Book) -> None:
     prediction = world.prediction(book.model, "TRACED", p_home="0.6400")
     market = world.market("TRACED")
@@ -295,6 +300,7 @@ def test_a_trade_is_traced_to_the_data_behind_its_prediction(world: "World", boo
     )  # fmt: skip
 
 
+@pytest.mark.requirement("TRACE-001")
 def test_every_trade_has_exactly_one_line_of_attribution(world: "World", book: Book) -> None:
     world.trade()  # by hand, with neither order nor decision
     assert world.one("SELECT count(*) FROM trade_attribution") == 8
@@ -302,6 +308,7 @@ def test_every_trade_has_exactly_one_line_of_attribution(world: "World", book: B
     assert world.one("SELECT count(DISTINCT trade_id) FROM trade_attribution") == 8
 
 
+@pytest.mark.requirement("EXIT-005")
 def test_exits_are_summed_per_condition(world: "World", book: Book) -> None:
     world.insert(
         "exit_attempts", position_id=world.position(market_id=world.market("OTHER")),

@@ -50,6 +50,7 @@ def tables_with_trigger(conn: psycopg.Connection, function: str, event: int) -> 
 DELETE, UPDATE = 8, 16
 
 
+@pytest.mark.requirement("VER-001", "METH-012")
 def test_a_program_has_no_right_to_what_the_triggers_refuse(undone: psycopg.Connection) -> None:
     may = privileges(undone, "precog_app")
     assert len(may) > 50

@@ -73,6 +73,7 @@ CLOSED_SETS = {
 } | {f"{table}.execution_environment": ENVIRONMENTS for table in RUN_TABLES}
 
 
+@pytest.mark.requirement("DB-007")
 def test_every_closed_set_of_the_trading_tables_is_the_one_specified(world: "World") -> None:
     found = {}
     for table, column, check in world.all(
@@ -130,6 +131,7 @@ def revalue(world: "World", at: datetime, probability: str, value: str) -> None:
         )
 
 
+@pytest.mark.requirement("DB-002")
 def test_a_revalued_edge_keeps_its_history_without_gap_or_overlap(world: "World") -> None:
     world.edge()
     revalue(world, DECIDED + MINUTE, "0.6100", "0.0925")
@@ -166,6 +168,7 @@ def test_one_edge_key_may_be_current_once_in_paper_and_once_per_backtest(world: 
 # Two writers of one balance
 
 
+@pytest.mark.requirement("DB-002")
 def test_two_concurrent_writers_leave_one_current_balance(
     db: Database, committed_world: "World"
 ) -> None:
@@ -266,6 +269,7 @@ def test_a_row_names_a_backtest_exactly_when_it_is_one(world: "World", table: st
     ) == [("CHECK (((execution_environment = 'backtest'::text) = (backtest_run_id IS NOT NULL)))",)]
 
 
+@pytest.mark.requirement("LEDGER-010")
 def test_paper_money_and_backtests_never_mix(world: "World") -> None:
     run = world.backtest(world.strategy(), world.model())
     makers: list[Any] = [world.decision, world.position, world.fill, world.trade]

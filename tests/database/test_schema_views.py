@@ -21,6 +21,7 @@ TRAILING = {
 }
 
 
+@pytest.mark.requirement("MON-003")
 @pytest.mark.parametrize(
     ("values", "urgent"),
     [
@@ -44,6 +45,7 @@ def test_a_position_close_to_its_stop_or_target_is_urgent(
     assert world.all("SELECT is_urgent FROM positions_urgent_monitoring") == [(urgent,)]
 
 
+@pytest.mark.requirement("MON-002")
 def test_an_unwatched_position_is_listed_after_sixty_seconds(world: "World") -> None:
     now = datetime.now(UTC)
     for ticker, entered, checked in (
@@ -81,6 +83,7 @@ def test_the_current_market_has_its_latest_quote_and_attributes(world: "World") 
     ]
 
 
+@pytest.mark.requirement("METH-009")
 def test_only_active_versions_are_listed_as_active(world: "World") -> None:
     strategy, model = world.strategy(), world.model()
     world.method("m", strategy, model)
@@ -107,6 +110,7 @@ def test_the_current_state_of_a_game_names_its_teams(world: "World") -> None:
     ]
 
 
+@pytest.mark.requirement("UX-005")
 def test_every_view_and_view_column_is_explained(world: "World") -> None:
     views = world.all(
         "SELECT c.relname, obj_description(c.oid, 'pg_class') IS NOT NULL,"

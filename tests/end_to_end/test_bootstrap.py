@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 GAMES = len(SEASONS) * GAMES_A_SEASON
 
 
+@pytest.mark.requirement("UX-001")
 def test_a_new_home_ends_with_games_models_and_settled_trades(filled: Home) -> None:
     summary = json.loads(filled.run("summary", "--json").stdout)
     assert summary["games"] == GAMES
@@ -40,6 +41,7 @@ def test_running_it_again_rewrites_nothing(filled: Home) -> None:
         assert untouched(database) == before
 
 
+@pytest.mark.requirement("ORCH-002")
 def test_repeating_every_stage_rewrites_nothing(filled: Home) -> None:
     book = filled.folder / "bootstrap.json"
     content = json.loads(book.read_text())
@@ -59,6 +61,7 @@ def test_another_source_is_refused_and_changes_nothing(filled: Home) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.requirement("LEDGER-004")
 def test_killed_at_random_points_it_ends_in_the_same_rows(
     filled: Home, league_file: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_the_same_work_through_dagster_gives_the_rows_of_the_headless_way(
     assert {t: (expected[t], found[t]) for t in expected if expected[t] != found[t]} == {}
 
 
+@pytest.mark.requirement("ORCH-008", "ORCH-003")
 def test_the_user_interface_has_both_locations_and_a_completed_backfill(running: Running) -> None:
     workspace = running.graphql(
         "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
@@ -89,6 +90,7 @@ def test_the_user_interface_has_both_locations_and_a_completed_backfill(running:
     _until(completed, 90)
 
 
+@pytest.mark.requirement("ORCH-007")
 def test_one_lineage_joins_games_to_performance(running: Running) -> None:
     nodes = running.graphql("{ assetNodes { assetKey { path } dependencyKeys { path } } }")[
         "assetNodes"
@@ -145,6 +147,7 @@ def test_a_second_precog_on_the_same_home_is_refused(running: Running) -> None:
     assert f"another Precog (process {running.process.pid})" in done.stderr
 
 
+@pytest.mark.requirement("UX-003")
 def test_a_taken_port_is_refused_and_nothing_is_left(
     running: Running, tmp_path: Path, league_file: Path
 ) -> None:

@@ -74,6 +74,7 @@ def test_new_games_request_the_ratings_of_their_season_only(watch: Watch) -> Non
     assert watch.requested() == set()
 
 
+@pytest.mark.requirement("ORCH-006")
 def test_new_ratings_request_features_once_the_chain_check_passed(watch: Watch) -> None:
     watch.happened("games", "nfl|2010")
     watch.requested()

@@ -83,6 +83,7 @@ def test_writing_again_changes_no_row(league: Database) -> None:
     assert record_ids(league) == before
 
 
+@pytest.mark.requirement("ORCH-002")
 def test_a_range_equals_single_seasons_in_any_order(league: Database) -> None:
     write(league, *SEASONS)
     whole = content(league)
@@ -146,6 +147,7 @@ def test_elo_features_equal_the_ratings_with_which_the_game_was_rated(league: Da
         assert frame.at[game_id, "elo_prob"] == expected
 
 
+@pytest.mark.requirement("ML-002")
 def test_the_matrix_has_one_row_a_game_and_one_column_a_feature(league: Database) -> None:
     write(league, *SEASONS)
     frame = matrix(league)
@@ -204,6 +206,7 @@ def test_the_matrix_before_anything_was_computed_says_what_to_do(db: Database) -
         matrix(db)
 
 
+@pytest.mark.requirement("VER-001")
 def test_definitions_are_stored_once_and_never_change(db: Database) -> None:
     features = registered("ncaaf", features_config())
     with db.transaction() as conn:

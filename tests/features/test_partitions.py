@@ -87,6 +87,7 @@ def verdicts(result) -> dict[str, bool]:
     return {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
 
 
+@pytest.mark.requirement("ORCH-002")
 @pytest.mark.slow
 def test_one_season_a_range_all_and_all_again_give_identical_tables(
     league: Database, instance
@@ -111,6 +112,7 @@ def test_one_season_a_range_all_and_all_again_give_identical_tables(
     assert tables(league) == whole
 
 
+@pytest.mark.requirement("ORCH-003")
 def test_a_range_is_one_run_that_marks_every_partition_with_its_own_figures(
     league: Database, instance
 ) -> None:
@@ -191,6 +193,7 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
     assert verdicts(fresh)["rating_chain"]
 
 
+@pytest.mark.requirement("ORCH-006")
 @pytest.mark.parametrize(
     ("damage", "check"),
     [

@@ -36,16 +36,19 @@ def changed_by(tamper) -> dict[str, list[datetime]]:
     return differences(FEATURES, facts(), tamper)
 
 
+@pytest.mark.requirement("PIT-002")
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
 def test_cutting_the_data_at_the_moment_changes_nothing(feature: Feature) -> None:
     assert changed_by(truncated)[feature.name] == []
 
 
+@pytest.mark.requirement("PIT-003")
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
 def test_poisoning_everything_known_later_changes_nothing(feature: Feature) -> None:
     assert changed_by(poisoned)[feature.name] == []
 
 
+@pytest.mark.requirement("PIT-002", "PIT-003")
 @pytest.mark.parametrize("tamper", [truncated, poisoned])
 def test_a_planted_leak_is_caught(tamper) -> None:
     seen: dict[str, float] = {}
@@ -122,6 +125,7 @@ def test_a_result_known_before_its_own_decision_is_refused() -> None:
         build(_with(game, result_known_at=early), FEATURES[:1])
 
 
+@pytest.mark.requirement("PIT-005")
 def test_a_late_result_counts_only_from_when_it_became_known() -> None:
     by_name = {f.name: f for f in FEATURES}
     names = ("games_played_home", "games_played_away", "rest_home", "rest_away")

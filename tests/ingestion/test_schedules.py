@@ -26,11 +26,13 @@ def use(db: Database, **games: str) -> None:
             set_override(conn, f"sources.games.{key}", value, reason="test", applied_by="test")
 
 
+@pytest.mark.requirement("ORCH-004")
 def test_it_is_on_from_the_start_and_at_a_fixed_utc_hour() -> None:
     assert daily_ingest.default_status is dg.DefaultScheduleStatus.RUNNING
     assert (daily_ingest.cron_schedule, daily_ingest.execution_timezone) == ("0 10 * * *", "UTC")
 
 
+@pytest.mark.requirement("ORCH-004")
 def test_the_sample_has_no_running_season_and_the_tick_says_what_to_do(db: Database) -> None:
     skipped = tick(datetime(2026, 11, 24, 10, tzinfo=UTC))
     assert isinstance(skipped, dg.SkipReason)
@@ -38,6 +40,7 @@ def test_the_sample_has_no_running_season_and_the_tick_says_what_to_do(db: Datab
     assert "precog up --source nflverse" in str(skipped.skip_message)
 
 
+@pytest.mark.requirement("ORCH-004")
 @pytest.mark.parametrize(
     ("at", "season"),
     [
@@ -57,6 +60,7 @@ def test_a_download_runs_for_the_season_of_the_local_day(
     assert request.run_key == f"nfl-{at:%Y-%m-%d}"
 
 
+@pytest.mark.requirement("ORCH-004")
 def test_a_file_runs_while_it_has_the_running_season(db: Database, data_dir: Path) -> None:
     use(db, provider="nflverse_file", path=str(data_dir / "nfl" / "nflverse_games.csv"))
     assert isinstance(tick(datetime(2025, 12, 1, 10, tzinfo=UTC)), dg.RunRequest)

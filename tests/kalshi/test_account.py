@@ -21,6 +21,7 @@ def client(connect: Connect) -> KalshiClient:
     return connect(Credentials("key-1", ed25519.Ed25519PrivateKey.generate()))
 
 
+@pytest.mark.requirement("API-001")
 def test_an_order_is_read_by_its_counts(client: KalshiClient, venue: FakeKalshi) -> None:
     """API-001: a partly filled IOC is canceled, with fills."""
     venue.orders = [payloads.order()]
@@ -32,6 +33,7 @@ def test_an_order_is_read_by_its_counts(client: KalshiClient, venue: FakeKalshi)
     assert venue.seen[1].query["min_ts"] == "1793491200"
 
 
+@pytest.mark.requirement("API-001")
 def test_fills_and_settlements_are_read(client: KalshiClient, venue: FakeKalshi) -> None:
     """API-001: cents of a settlement become dollars."""
     venue.fills = [payloads.fill()]
@@ -43,6 +45,7 @@ def test_fills_and_settlements_are_read(client: KalshiClient, venue: FakeKalshi)
     assert settled.result == "scalar"
 
 
+@pytest.mark.requirement("API-001")
 @pytest.mark.parametrize(
     ("name", "build", "fields"),
     [

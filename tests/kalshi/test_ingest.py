@@ -309,6 +309,7 @@ CANDLES = """
 """
 
 
+@pytest.mark.requirement("PIT-005")
 def test_bars_of_a_day_are_stored_once_and_known_at_their_end(
     client: KalshiClient, listed: FakeKalshi, db: Database, now: Now, game: str
 ) -> None:
@@ -334,6 +335,7 @@ def test_bars_of_a_day_are_stored_once_and_known_at_their_end(
     assert ingest_candles(client, db, DAY, now).counts["bars_differing"] == 1
 
 
+@pytest.mark.requirement("PIT-005")
 def test_the_running_bar_waits_and_long_ranges_are_asked_in_parts(
     client: KalshiClient, listed: FakeKalshi, db: Database, now: Now, game: str
 ) -> None:

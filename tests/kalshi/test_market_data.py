@@ -20,6 +20,7 @@ END = datetime(2026, 11, 29, 19, tzinfo=UTC)
 FIRST_BAR = int(START.timestamp()) + 60
 
 
+@pytest.mark.requirement("SYS-003", "API-001")
 def test_a_market_is_read_with_exact_decimals(client: KalshiClient, venue: FakeKalshi) -> None:
     """API-001: prices and counts are the decimals that were sent, times are UTC."""
     venue.list_event(payloads.event(), payloads.market())
@@ -61,6 +62,7 @@ REQUIRED = [
 ]  # fmt: skip
 
 
+@pytest.mark.requirement("API-001")
 @pytest.mark.parametrize("field", REQUIRED)
 @pytest.mark.parametrize("how", ["missing", "null"])
 def test_a_missing_field_of_a_market_raises_and_names_endpoint_ticker_and_field(
@@ -421,6 +423,7 @@ def recorded(data_dir: Path) -> Load:
     return lambda name: json.loads((folder / f"{name}.json").read_text())
 
 
+@pytest.mark.requirement("TEST-003")
 def test_recorded_nfl_events_are_read_whole(
     client: KalshiClient, venue: FakeKalshi, recorded: Load
 ) -> None:
@@ -453,6 +456,7 @@ def test_recorded_settled_markets_are_read(
     assert results.count(("closed", None)) == 2
 
 
+@pytest.mark.requirement("API-001", "TEST-003")
 def test_recorded_bars_book_and_fees_are_read(
     client: KalshiClient, venue: FakeKalshi, recorded: Load
 ) -> None:

@@ -52,6 +52,7 @@ CASES = {
 }
 
 
+@pytest.mark.requirement("API-001", "API-006")
 @pytest.mark.parametrize("case", CASES)
 def test_the_outcome_of_a_reply(venue: FakeKalshi, http: httpx.Client, case: str) -> None:
     """API-001, API-006: accepted, rejected or unknown; 2xx without an order id is no acceptance."""
@@ -90,6 +91,7 @@ def test_a_request_that_never_left_is_rejected(http: httpx.Client) -> None:
     assert (verdict.outcome, verdict.code) == (Outcome.REJECTED, "not_sent")
 
 
+@pytest.mark.requirement("API-006")
 @pytest.mark.parametrize("fault", ["hang", "reset", "cut_body"])
 def test_a_request_without_a_complete_reply_is_unknown(
     venue: FakeKalshi, http: httpx.Client, fault: Any

@@ -20,6 +20,7 @@ STATUS = "/exchange/status"
 GOOD = payloads.STATUS
 
 
+@pytest.mark.requirement("API-006")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -77,6 +78,7 @@ def test_an_endless_answer_is_cut_off(venue: FakeKalshi, clock: Clock) -> None:
         client.exchange_status()
 
 
+@pytest.mark.requirement("API-006")
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 301])
 @pytest.mark.parametrize("body", [{"error": {"code": "some_code", "message": "no"}}, b"plain no"])
 def test_a_definite_no_is_not_repeated(
@@ -115,6 +117,7 @@ def test_the_retries_end_and_the_last_reason_is_told(
         assert 0 <= pause <= 0.5 * 2**number
 
 
+@pytest.mark.requirement("API-006")
 def test_the_pause_has_a_cap_and_full_jitter(
     connect: Connect, venue: FakeKalshi, clock: Clock
 ) -> None:

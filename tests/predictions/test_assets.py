@@ -120,6 +120,7 @@ def test_again_everything_is_found_and_no_row_changes(
     assert trained_home.rows(counted) == before
 
 
+@pytest.mark.requirement("ORCH-006")
 def test_an_alarm_stops_the_run_before_approval(
     league_home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def test_each_check_fails_on_what_it_is_there_for(
     assert set(found.values()) == {True}
 
 
+@pytest.mark.requirement("ORCH-004")
 def test_the_training_job_runs_every_week_and_once_per_league() -> None:
     assert jobs.weekly_training.default_status == dg.DefaultScheduleStatus.RUNNING
     assert jobs.weekly_training.execution_timezone == "UTC"
@@ -297,6 +299,7 @@ def test_new_features_of_an_approved_league_are_predicted_by_themselves() -> Non
     assert requested(check_passed=True, approve=True) == 1
 
 
+@pytest.mark.requirement("ORCH-006")
 def test_nothing_is_predicted_without_an_approved_model_or_on_failed_checks() -> None:
     assert requested(check_passed=True, approve=False) == 0
     assert requested(check_passed=False, approve=True) == 0

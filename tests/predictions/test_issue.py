@@ -69,6 +69,7 @@ def test_champion_and_challenger_speak_a_day_before_and_at_the_decision(
     assert all(row[10] == row[0].split(":")[1] for row in rows)  # season S by the fit of S
 
 
+@pytest.mark.requirement("TRACE-004")
 def test_the_decision_equals_the_out_of_sample_record(trained_home: Home) -> None:
     for served in serving_models(trained_home.db, trained_home.tracking, LEAGUE):
         issued = dict(
@@ -84,6 +85,7 @@ def test_the_decision_equals_the_out_of_sample_record(trained_home: Home) -> Non
             assert issued[game_id] == on_grid(p)
 
 
+@pytest.mark.requirement("PIT-006")
 def test_nothing_is_trained_or_computed_after_its_moment(trained_home: Home) -> None:
     assert trained_home.value(
         "SELECT count(*) FROM predictions p JOIN games g USING (game_id)"

@@ -62,6 +62,7 @@ def seasons_of_games(draw) -> list[Game]:
     return games
 
 
+@pytest.mark.requirement("ML-001")
 def test_all_published_fivethirtyeight_probabilities_are_reproduced(data_dir: Path) -> None:
     games = data_dir / "nfl" / "fivethirtyeight_nfl_games_1920_2020.csv"
     result = fivethirtyeight.verify(games, data_dir / "nfl" / "nfl_initial_elos.csv")
@@ -183,6 +184,7 @@ def test_no_era_before_the_first_is_an_error_that_says_so() -> None:
         parameters.home_advantage(1999)
 
 
+@pytest.mark.requirement("PIT-007")
 @given(games=seasons_of_games(), cut=st.integers(0, 40))
 def test_continuing_from_any_checkpoint_equals_the_full_run_bit_for_bit(
     games: list[Game], cut: int
@@ -194,6 +196,7 @@ def test_continuing_from_any_checkpoint_equals_the_full_run_bit_for_bit(
     assert same_end == end
 
 
+@pytest.mark.requirement("PIT-007")
 def test_every_season_checkpoint_of_the_nfl_continues_bit_for_bit(data_dir: Path) -> None:
     games = nfl_games(data_dir)
     whole, end = rate_games(games, NFL)

@@ -14,6 +14,7 @@ KICKOFF = datetime(2018, 11, 4, 18, 0, tzinfo=UTC)
 DAY = date(2018, 11, 4)
 
 
+@pytest.mark.requirement("PIT-005")
 def test_a_fixture_is_known_two_days_before_and_a_result_four_hours_after() -> None:
     rules = BackfillSection()
     assert schedule_known_at(DAY, KICKOFF, EASTERN, rules.schedule_lead) == datetime(

@@ -80,6 +80,7 @@ def test_the_environment_overrules_the_file(
     assert config.gate.spread_wide == Decimal("0.015")
 
 
+@pytest.mark.requirement("SYS-002")
 @pytest.mark.parametrize(
     ("text", "message"),
     [

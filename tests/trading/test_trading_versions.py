@@ -71,6 +71,7 @@ def test_the_yaml_refuses_what_the_strategy_refuses(tmp_path: Path) -> None:
         load_section("strategies", StrategiesConfig, config_dir=tmp_path)
 
 
+@pytest.mark.requirement("METH-014")
 def test_the_shipped_templates_are_the_printed_ones() -> None:
     """Kelly .15/.20/.25, cap 500/750/1,000, target 15/20/30 %."""
     templates = load_section("methods", MethodsConfig).templates
@@ -101,6 +102,7 @@ def test_a_methods_own_values_replace_its_templates(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.requirement("KELLY-002")
 def test_a_missing_template_or_a_kelly_above_one_half_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PrecogError, match="'careless'"):
         methods(tmp_path, TEMPLATED.replace("template: careful", "template: careless"))
@@ -108,6 +110,7 @@ def test_a_missing_template_or_a_kelly_above_one_half_is_refused(tmp_path: Path)
         methods(tmp_path, TEMPLATED.replace("0.12", "0.6"))
 
 
+@pytest.mark.requirement("METH-004")
 def test_the_config_hash_names_content_and_nothing_else(tmp_path: Path) -> None:
     configs = methods(tmp_path, TEMPLATED).configs("m")
     versions = {"strategy": ("pre_game", "v1.0"), "model": ("nfl-elo", "v1.0")}

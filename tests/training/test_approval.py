@@ -157,6 +157,7 @@ def test_when_nobody_passes_the_champion_stays_and_the_reasons_are_told(
     assert (trained_home.rows(STATUSES), holders(trained_home, CHAMPION)) == before
 
 
+@pytest.mark.requirement("PIT-008")
 def test_an_alarm_keeps_a_run_out_of_the_registry(
     league_home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_the_frame_holds_every_decided_game_with_its_features(league: Database) 
     assert expected.reset_index(drop=True).equals(frame[dataset.feature_names])
 
 
+@pytest.mark.requirement("TRACE-001")
 def test_the_row_names_features_sources_and_everything_in_the_manifest(league: Database) -> None:
     dataset = build(league)
     manifest = dataset.manifest
@@ -143,6 +144,7 @@ def test_the_file_is_the_one_whose_sha256_is_recorded(league: Database) -> None:
     assert [p.name for p in dataset.path.parent.iterdir()] == [dataset.path.name]
 
 
+@pytest.mark.requirement("TRACE-003")
 def test_building_again_returns_the_same_version(league: Database) -> None:
     first = build(league)
     again = build(league, run="run-2")
@@ -154,6 +156,7 @@ def test_building_again_returns_the_same_version(league: Database) -> None:
     assert count(league, "training_datasets") == 1
 
 
+@pytest.mark.requirement("TRACE-003")
 def test_other_surrogate_ids_give_the_same_bytes(db: Database, tmp_path: Path) -> None:
     prepare(db, made_up_league())
     sha256 = build(db).sha256

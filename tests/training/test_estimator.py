@@ -51,6 +51,7 @@ def test_rounds_are_found_on_the_latest_games_and_all_games_are_fitted(
     assert fit_trees(frame[FEATURES], turned, CONFIG, 0.15).rounds == 1
 
 
+@pytest.mark.requirement("TRACE-004")
 def test_the_same_input_gives_the_same_bytes_and_another_seed_does_not(
     frame: pd.DataFrame,
 ) -> None:

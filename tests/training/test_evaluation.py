@@ -74,6 +74,7 @@ def test_the_home_rate_of_a_season_comes_from_the_seasons_before_it() -> None:
     assert home_rates({}) == {}
 
 
+@pytest.mark.requirement("PIT-008")
 def test_a_comparison_is_over_the_games_the_baseline_covers() -> None:
     games = outcomes()
     result = evaluation_of(blurred(games["truth"], 0.4), games, priced=0.5).full
@@ -138,6 +139,7 @@ def test_an_honest_model_raises_nothing() -> None:
     assert codes(evaluation_of(blurred(games["truth"], 0.3), games)) == []
 
 
+@pytest.mark.requirement("PIT-008")
 def test_a_model_that_has_seen_results_raises_every_alarm() -> None:
     games = outcomes()
     knowing = games["truth"] * 0.6 + games["home_win"] * 0.4

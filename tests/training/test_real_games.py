@@ -108,6 +108,7 @@ def score(games: pd.DataFrame) -> float:
     return brier(games["p_home"], games["home_win"])
 
 
+@pytest.mark.requirement("ML-001")
 def test_elo_has_the_published_brier(elo: pd.DataFrame) -> None:
     recent = between(elo, 2018, 2025)
     assert len(recent) == 2_219
@@ -165,6 +166,7 @@ def test_the_market_itself_would_pass_but_a_model_that_saw_results_would_not(
         assert any(f.level == "alarm" for f in found) == alarms
 
 
+@pytest.mark.requirement("PIT-004")
 def test_shuffled_results_teach_nothing_but_the_home_rate(dataset: Dataset) -> None:
     frame = dataset.frame.copy()
     frame["home_win"] = np.random.default_rng(0).permutation(frame["home_win"])

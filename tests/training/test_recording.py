@@ -49,6 +49,7 @@ def mlflow_runs(home: Home) -> list:
     return list(client.search_runs(experiments, max_results=500))
 
 
+@pytest.mark.requirement("ML-003")
 def test_every_season_has_one_row_and_one_run_under_a_parent(trained_home: Home) -> None:
     rows = trained_home.rows(RUNS)
     boosted = [row for row in rows if row[0] == "ncaaf-xgboost"]
@@ -70,6 +71,7 @@ def test_every_season_has_one_row_and_one_run_under_a_parent(trained_home: Home)
     assert len(mlflow_runs(trained_home)) == len(rows) + 2
 
 
+@pytest.mark.requirement("ML-003")
 def test_the_run_says_what_was_fitted_on_what_by_which_code(trained_home: Home) -> None:
     client = trained_home.tracking.client()
     for family in ("elo", "xgboost"):
@@ -118,6 +120,7 @@ def test_the_metrics_of_the_parent_are_those_of_its_predictions(trained_home: Ho
     assert parent.data.metrics["vs_elo/n"] == len(predictions)
 
 
+@pytest.mark.requirement("TRACE-004")
 def test_the_stored_model_of_a_season_predicts_what_was_judged(trained_home: Home) -> None:
     record = record_of(trained_home, "xgboost")
     dataset = dataset_of(trained_home)

@@ -47,6 +47,7 @@ def test_every_season_after_the_third_is_predicted_once(
     assert (predicted["home_win"] == predicted["game_id"].map(outcome)).all()
 
 
+@pytest.mark.requirement("PIT-006")
 def test_a_fold_trains_on_earlier_seasons_only(frame: pd.DataFrame, folds: list[Fold]) -> None:
     for fold in folds:
         plan = fold.plan
@@ -69,6 +70,7 @@ def test_a_result_inside_the_embargo_is_not_learned_from(frame: pd.DataFrame) ->
     assert wider[2014].train_rows == 160 * 4
 
 
+@pytest.mark.requirement("PIT-006")
 def test_the_future_cannot_change_a_fold(frame: pd.DataFrame, folds: list[Fold]) -> None:
     poisoned = frame.copy()
     later = poisoned["season"] >= 2015

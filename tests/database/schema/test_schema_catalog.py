@@ -87,6 +87,7 @@ def core(server: "Server") -> Iterator[psycopg.Connection]:
     server.drop(name)
 
 
+@pytest.mark.requirement("UX-005")
 def test_every_table_and_every_column_is_explained(conn: psycopg.Connection) -> None:
     silent = conn.execute(
         "SELECT c.relname, a.attname FROM pg_class AS c"
@@ -111,6 +112,7 @@ def test_every_table_says_when_a_row_was_created(conn: psycopg.Connection) -> No
     assert without == []
 
 
+@pytest.mark.requirement("DB-006")
 def test_every_foreign_key_restricts_and_is_indexed(conn: psycopg.Connection) -> None:
     """An index on the non-null values serves a key as well as a full one."""
     rows = conn.execute(
@@ -127,6 +129,7 @@ def test_every_foreign_key_restricts_and_is_indexed(conn: psycopg.Connection) ->
     assert [row for row in rows if row[1:] != ("r", True)] == []
 
 
+@pytest.mark.requirement("DB-006")
 def test_no_foreign_key_points_at_a_row_of_history(conn: psycopg.Connection) -> None:
     rows = conn.execute(
         "SELECT k.conname FROM pg_constraint AS k WHERE k.contype = 'f' AND EXISTS ("
@@ -257,6 +260,7 @@ def test_a_span_that_ends_before_it_begins_is_an_error(conn: psycopg.Connection)
 # Trades (before orders and fills exist) and rollbacks
 
 
+@pytest.mark.requirement("VER-003", "METH-013")
 def test_only_a_trade_by_hand_may_lack_strategy_and_model(core: psycopg.Connection) -> None:
     partition_of(core, "2026-09-14T17:00:00Z")
     insert = (
@@ -273,6 +277,7 @@ def test_only_a_trade_by_hand_may_lack_strategy_and_model(core: psycopg.Connecti
             core.execute(statement)
 
 
+@pytest.mark.requirement("SYS-001")
 @pytest.mark.parametrize("back_to", [10, 1])
 def test_rolling_back_and_forward_gives_the_same_catalog(
     core: psycopg.Connection, back_to: int

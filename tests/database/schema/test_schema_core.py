@@ -72,6 +72,7 @@ CLOSED_SETS = {
 # Numbers and sets
 
 
+@pytest.mark.requirement("DB-007", "ALERT-002")
 def test_every_closed_set_is_the_one_specified(rows: "Rows") -> None:
     checks = rows.conn.execute(
         "SELECT k.conrelid::REGCLASS || '.' || a.attname, pg_get_constraintdef(k.oid)"
@@ -87,6 +88,7 @@ def test_every_closed_set_is_the_one_specified(rows: "Rows") -> None:
     }
 
 
+@pytest.mark.requirement("DB-003", "SYS-003")
 @pytest.mark.parametrize("price", ["0.4275", "0.0001", "0.987654", "0", "1"])
 def test_prices_return_exactly_as_they_were_stored(rows: "Rows", price: str) -> None:
     market = rows.market()
@@ -96,6 +98,7 @@ def test_prices_return_exactly_as_they_were_stored(rows: "Rows", price: str) -> 
     assert stored == Decimal(price)
 
 
+@pytest.mark.requirement("DB-003")
 @pytest.mark.parametrize("probability", ["0.4275", "0.0001"])
 def test_probabilities_return_exactly_as_they_were_stored(rows: "Rows", probability: str) -> None:
     prediction = rows.prediction(p_home=probability)
@@ -121,6 +124,7 @@ def test_kinds_of_numbers_have_one_type_each(rows: "Rows") -> None:
     assert type_of("features_historical", "feature_value") == "double precision"
 
 
+@pytest.mark.requirement("SYS-003")
 def test_no_money_column_is_a_float(rows: "Rows") -> None:
     floats = rows.conn.execute(
         "SELECT c.relname, a.attname"
@@ -133,6 +137,7 @@ def test_no_money_column_is_a_float(rows: "Rows") -> None:
     }  # fmt: skip
 
 
+@pytest.mark.requirement("DB-003")
 @pytest.mark.parametrize("price", ["-0.01", "1.01"])
 def test_a_price_outside_zero_and_one_is_refused(rows: "Rows", price: str) -> None:
     market = rows.market()
@@ -160,6 +165,7 @@ def test_a_position_has_no_default_environment(rows: "Rows") -> None:
         rows.position(execution_environment=None)
 
 
+@pytest.mark.requirement("DB-007")
 def test_an_unknown_code_of_an_open_set_is_stored_as_unknown(rows: "Rows") -> None:
     rows.insert("sports", code="chess", description="met in data", is_known=False)
     assert rows.one("SELECT is_known FROM sports WHERE code = 'chess'") is False
@@ -180,6 +186,7 @@ def test_the_seeded_fees_are_those_of_a_quadratic_taker(rows: "Rows") -> None:
     assert found == [("closing_line", *terms), ("simulated", *terms)]
 
 
+@pytest.mark.requirement("METH-014")
 def test_the_templates_differ_in_kelly_cap_and_target(rows: "Rows") -> None:
     found = rows.conn.execute(
         "SELECT template_name, risk_config -> 'sizing' ->> 'kelly',"
@@ -218,6 +225,7 @@ def test_a_team_does_not_play_itself(rows: "Rows") -> None:
         rows.game(home_team_id=team, away_team_id=team)
 
 
+@pytest.mark.requirement("PIT-001")
 def test_nothing_is_known_before_it_happened(rows: "Rows") -> None:
     market = rows.market()
     with rows.refused(errors.CheckViolation):
@@ -230,11 +238,13 @@ def test_nothing_is_known_before_it_happened(rows: "Rows") -> None:
         rows.prediction(known_at=NOW - 2 * HOUR)
 
 
+@pytest.mark.requirement("PIT-006")
 def test_a_prediction_cannot_use_results_later_than_its_inputs(rows: "Rows") -> None:
     with rows.refused(errors.CheckViolation):
         rows.prediction(trained_until=NOW)
 
 
+@pytest.mark.requirement("DB-006")
 def test_a_row_that_is_referenced_cannot_be_deleted(rows: "Rows") -> None:
     rows.game()
     with rows.refused(errors.IntegrityError):

@@ -61,6 +61,7 @@ def test_a_partition_is_as_immutable_as_its_table(rows: "Rows") -> None:
         rows.conn.execute("TRUNCATE market_snapshots_default")
 
 
+@pytest.mark.requirement("VER-001", "METH-002", "METH-012")
 @pytest.mark.parametrize(
     "change",
     ["config = '{}'", "strategy_name = 'other'", "strategy_version = 'v2.0'", "league = 'nba'"],
@@ -76,6 +77,7 @@ def test_a_version_is_never_edited(rows: "Rows", change: str) -> None:
     assert rows.one("SELECT notes FROM strategies") == "looked at"
 
 
+@pytest.mark.requirement("VER-002")
 def test_a_version_is_unique_and_well_formed(rows: "Rows") -> None:
     rows.strategy()
     with rows.refused(errors.UniqueViolation):
@@ -85,6 +87,7 @@ def test_a_version_is_unique_and_well_formed(rows: "Rows") -> None:
             rows.strategy(version)
 
 
+@pytest.mark.requirement("VER-004")
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
@@ -147,6 +150,7 @@ def test_feature_values_are_replaced_at_will(rows: "Rows") -> None:
 # History
 
 
+@pytest.mark.requirement("DB-002")
 def test_slow_attributes_have_one_current_row_and_never_overlap(rows: "Rows") -> None:
     market = rows.market()
     rows.attributes(market, NOW)
@@ -186,6 +190,7 @@ def test_a_closed_row_is_not_inserted(rows: "Rows") -> None:
         rows.attributes(market, NOW, row_end_ts=NOW + HOUR, row_current_ind=False)
 
 
+@pytest.mark.requirement("DB-002")
 def test_of_two_concurrent_writers_of_one_key_one_wins(db: Database, rows: "Rows") -> None:
     with db.transaction() as conn:
         market = rows.on(conn).market()
@@ -239,6 +244,7 @@ def test_every_state_of_a_position_is_kept(rows: "Rows") -> None:
     assert kind == "string"
 
 
+@pytest.mark.requirement("TRAIL-002")
 def test_a_trailing_stop_needs_all_its_parts(rows: "Rows") -> None:
     parts = {
         "peak_price": "0.64", "trailing_stop_price": "0.608", "trailing_stop_distance": "0.05",
@@ -265,6 +271,7 @@ def test_a_position_that_ended_says_when_and_why(rows: "Rows") -> None:
 # Alerts
 
 
+@pytest.mark.requirement("ALERT-007")
 def test_one_cause_has_one_unresolved_alert(rows: "Rows") -> None:
     rows.alert()
     with rows.refused(errors.UniqueViolation):

@@ -69,6 +69,7 @@ def execute(
     )
 
 
+@pytest.mark.requirement("ORCH-008")
 def test_importing_it_is_quick_and_touches_neither_database_nor_heavy_libraries(
     tmp_path: Path,
 ) -> None:
@@ -98,6 +99,7 @@ def test_importing_it_is_quick_and_touches_neither_database_nor_heavy_libraries(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.requirement("ORCH-007")
 def test_the_lineage_runs_from_predictions_and_quotes_to_performance(
     definitions: dg.Definitions,
 ) -> None:
@@ -159,6 +161,7 @@ def test_the_job_writes_every_table_and_every_check_passes(
     assert checks == dict.fromkeys(CHECKS, True)
 
 
+@pytest.mark.requirement("ORCH-006")
 def test_a_ledger_that_does_not_balance_blocks_the_report(
     db: Database, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_ledger_that_does_not_balance_blocks_the_report(
     assert "performance" not in written
 
 
+@pytest.mark.requirement("ORCH-006")
 @pytest.mark.parametrize(
     ("check", "table", "statement"),
     [
@@ -213,6 +217,7 @@ def test_the_sensor_says_when_there_is_nothing_to_do(
     assert "no batch of quotes waits" in tick.skip_message
 
 
+@pytest.mark.requirement("ORCH-005")
 def test_the_sensor_launches_the_waiting_batches_and_then_rests(
     db: Database, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
@@ -233,6 +238,7 @@ def test_the_sensor_launches_the_waiting_batches_and_then_rests(
         assert contents(conn) == after
 
 
+@pytest.mark.requirement("ORCH-005")
 def test_the_sensor_waits_while_a_run_goes_on(
     db: Database, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
@@ -244,6 +250,7 @@ def test_the_sensor_waits_while_a_run_goes_on(
     assert f"trading run {run.run_id} is started" in tick.skip_message
 
 
+@pytest.mark.requirement("ORCH-005")
 def test_a_failed_range_is_tried_again_under_a_new_key_and_later_less_often(
     db: Database, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:

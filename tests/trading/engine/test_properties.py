@@ -157,6 +157,7 @@ def test_6_no_cap_is_exceeded_with_every_order_filled_at_its_limit(
         assert after["open"]["all"] <= max(caps.open.paper, before["open"]["all"])
 
 
+@pytest.mark.requirement("TRACE-005")
 @given(worlds())
 @settings(max_examples=50)
 def test_every_candidate_gets_exactly_one_decision(original: World) -> None:

@@ -37,6 +37,7 @@ def test_an_empty_account_is_balanced(db: Database) -> None:
     assert audit.as_dict()["cash"] == 0
 
 
+@pytest.mark.requirement("LEDGER-012")
 def test_the_sums_of_a_sound_ledger(db: Database) -> None:
     one_win(db)
     with db.transaction() as conn:
@@ -50,6 +51,7 @@ def test_the_sums_of_a_sound_ledger(db: Database) -> None:
     assert (sums["entries"], sums["fills"], sums["positions"]) == (4, 1, 1)
 
 
+@pytest.mark.requirement("LEDGER-012", "LEDGER-007")
 @pytest.mark.parametrize(
     ("table", "statement", "expected"),
     [
@@ -91,6 +93,7 @@ def test_cash_that_is_not_there_cannot_be_spent(db: Database) -> None:
         book_cash(conn, "paper", [entry])
 
 
+@pytest.mark.requirement("LEDGER-003")
 def test_a_movement_is_booked_once_by_its_key(db: Database) -> None:
     entry = {
         "entry_key": "deposit:again", "platform_id": "simulated", "entry_type": "deposit",

@@ -138,6 +138,7 @@ def histories(draw: st.DrawFn) -> list[Execution]:
     return made
 
 
+@pytest.mark.requirement("LEDGER-003", "LEDGER-007")
 @given(histories(), st.data())
 def test_any_order_split_or_repeat_of_the_reports_gives_the_same_position(
     history: list[Execution], data: st.DataObject
@@ -160,6 +161,7 @@ def test_any_order_split_or_repeat_of_the_reports_gives_the_same_position(
     assert fold(shuffled) == whole
 
 
+@pytest.mark.requirement("LEDGER-012")
 @given(histories(), st.sampled_from(["0", "0.5", "1", None]))
 def test_cash_cost_and_results_balance_to_the_last_digit(
     history: list[Execution], paid: str | None

@@ -70,6 +70,7 @@ def undisturbed(server: Server) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
     server.drop(name)
 
 
+@pytest.mark.requirement("LEDGER-004")
 @pytest.mark.parametrize(("operation", "table", "nth"), _POINTS)
 def test_a_failure_at_any_write_leaves_nothing_half_done(
     db: Database,
@@ -98,6 +99,7 @@ def test_a_failure_at_any_write_leaves_nothing_half_done(
         assert contents(conn) == undisturbed
 
 
+@pytest.mark.requirement("LEDGER-004")
 @pytest.mark.slow
 def test_kill_9_at_random_moments_changes_nothing_in_the_end(
     db: Database, undisturbed: dict[str, list[tuple[Any, ...]]]

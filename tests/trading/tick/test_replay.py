@@ -34,6 +34,7 @@ def three_games(conn: psycopg.Connection) -> tuple[League, list[Game]]:
     return league, games
 
 
+@pytest.mark.requirement("LEDGER-008")
 def test_win_loss_and_tie_come_to_the_cent(db: Database) -> None:
     with db.transaction() as conn:
         _, games = three_games(conn)
@@ -119,6 +120,7 @@ def test_the_no_side_of_the_mirror_market_earns_the_same(db: Database) -> None:
         ).fetchall() == [(game.away, "no", Decimal("0.50"), Decimal(1), Decimal("241.25"))]
 
 
+@pytest.mark.requirement("LEDGER-001")
 def test_running_again_changes_no_row(db: Database) -> None:
     with db.transaction() as conn:
         three_games(conn)
@@ -236,6 +238,7 @@ def test_an_unknown_halt_command_stops_the_start(
         run_pending(db)
 
 
+@pytest.mark.requirement("TRACE-005")
 def test_a_halt_command_explains_every_no(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with db.transaction() as conn:
         three_games(conn)

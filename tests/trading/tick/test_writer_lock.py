@@ -16,6 +16,7 @@ from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
 
 
+@pytest.mark.requirement("LEDGER-009")
 def test_the_second_writer_waits_and_says_for_whom(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_batch_that_another_run_decided_on_does_nothing(db: Database) -> None:
         assert conn.execute("SELECT count(*) FROM fills").fetchone() == (1,)
 
 
+@pytest.mark.requirement("LEDGER-009")
 def test_two_runs_at_once_share_the_work_and_never_repeat_it(db: Database) -> None:
     with db.transaction() as conn:
         league = season.create_league(conn, season.EIGHT_TEAMS)
