@@ -20,6 +20,7 @@ def test_the_shipped_file_is_the_rule_book() -> None:
     assert shipped.fingerprint == TradingConfig().fingerprint
 
 
+@pytest.mark.requirement("RISK-003", "KELLY-003")
 @pytest.mark.parametrize(
     ("key", "paper", "live"),
     [
@@ -39,6 +40,7 @@ def test_4_caps_by_profile(key: str, paper: str, live: str) -> None:
     assert (cap.of("live"), cap.of("demo")) == (Decimal(live), Decimal(live))
 
 
+@pytest.mark.requirement("KELLY-002")
 def test_3_4_values_by_league() -> None:
     config = TradingConfig()
     minimum = {x: str(for_league(config.edge.min, x)) for x in ("nfl", "nba", "mlb", "wnba")}

@@ -49,6 +49,7 @@ def economics(decision: Decision) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.requirement("TEST-002")
 @given(worlds())
 @settings(max_examples=50)
 def test_1_a_world_and_its_mirror_decide_alike(original: World) -> None:
@@ -125,6 +126,7 @@ def test_decisions_do_not_depend_on_surrogate_ids(original: World, offset: int) 
     ]
 
 
+@pytest.mark.requirement("RISK-004")
 @pytest.mark.parametrize("cap", TIGHT, ids=[next(iter(cap)) for cap in TIGHT])
 @given(original=worlds())
 @settings(max_examples=30)

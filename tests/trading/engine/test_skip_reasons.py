@@ -305,6 +305,7 @@ REASONS: list[tuple[str, str, Change]] = [
 ]
 
 
+@pytest.mark.requirement("TRACE-005")
 @pytest.mark.parametrize(("row", "reason", "change"), REASONS, ids=[r[0] for r in REASONS])
 def test_5_each_reason_is_given(row: str, reason: str, change: Change) -> None:
     found = change(world()).one()
@@ -313,6 +314,7 @@ def test_5_each_reason_is_given(row: str, reason: str, change: Change) -> None:
     assert (found.order, found.stake, found.quantity) == (None, None, None)
 
 
+@pytest.mark.requirement("TRACE-005")
 def test_5_every_printed_reason_has_a_case_here_or_below() -> None:
     printed = (
         "halted breaker_open live_not_enabled not_writer exchange_paused maintenance_window "

@@ -104,6 +104,7 @@ def test_12_real_money_stops_at_a_tenth() -> None:
     assert tripped("backtest", day_pnl=d(-50)) == []
 
 
+@pytest.mark.requirement("RISK-002")
 @given(*[st.decimals(min_value=0, max_value=10**6, places=2) for _ in range(3)])
 def test_12_gains_never_trip(day: Decimal, week: Decimal, rapid: Decimal) -> None:
     assert tripped(day_pnl=day, week_pnl=week, rapid_pnl=rapid, equity=day, peak_equity=day) == []
@@ -132,6 +133,7 @@ def test_12_data_and_model_breakers_stop_only_whom_they_concern() -> None:
     ]
 
 
+@pytest.mark.requirement("RISK-001")
 def test_12_a_run_of_losing_favourites_is_less_likely_than_of_long_shots() -> None:
     """Three losses at 0.90 happen once in a thousand, three at 0.20 every other time."""
     assert run_probability([d("0.90")] * 3) == d("0.001")

@@ -14,6 +14,7 @@ from precog_trading.rules.controls import (
 )
 
 
+@pytest.mark.requirement("LEDGER-011")
 def test_12_the_strictest_state_wins() -> None:
     assert strictest([]) == "running"
     assert strictest(["running", "exits_only", "running"]) == "exits_only"

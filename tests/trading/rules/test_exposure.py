@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,11 +47,13 @@ def brute_force(legs: list[Leg]) -> Decimal:
     return worst
 
 
+@pytest.mark.requirement("RISK-004")
 @given(LEGS)
 def test_6_the_worst_loss_is_the_worst_of_all_outcomes(legs: list[Leg]) -> None:
     assert worst_loss(outcome_gains(TEAMS, legs)) == brute_force(legs)
 
 
+@pytest.mark.requirement("RISK-003")
 def test_6_mirror_legs_are_one_exposure() -> None:
     """YES on a team and NO on its opponent lose together: 100 + 100 contracts at 0.40."""
     legs = [Leg(10, d(100), d(40), d("0.40")), Leg(10, d(100), d(41), d("0.40"))]
@@ -69,6 +72,7 @@ def test_6_a_void_can_be_the_worst_outcome() -> None:
     assert worst_loss(outcome_gains(TEAMS, legs)) == d(55)
 
 
+@pytest.mark.requirement("RISK-004")
 @given(LEGS, st.sampled_from(TEAMS), CENTS, CENTS, st.integers(min_value=0, max_value=2_000))
 def test_6_as_many_contracts_fit_as_brute_force_finds(
     legs: list[Leg], team: int, price: Decimal, mid: Decimal, room: int

@@ -36,6 +36,7 @@ def test_9_a_decision_key_is_sixty_four_hex_digits_that_never_change() -> None:
     )
 
 
+@pytest.mark.requirement("LEDGER-001")
 def test_9_an_order_id_is_thirty_two_hex_digits() -> None:
     found = client_order_id(**ORDER)  # type: ignore[arg-type]
     assert len(found) == 32
@@ -48,6 +49,7 @@ def test_9_every_part_of_a_decision_changes_its_key(part: str) -> None:
     assert decision_key(**{**DECISION, part: "other"}) != decision_key(**DECISION)
 
 
+@pytest.mark.requirement("LEDGER-001")
 @pytest.mark.parametrize("part", list(ORDER))
 def test_9_every_part_of_an_order_changes_its_id(part: str) -> None:
     changed = {**ORDER, part: 2 if part == "attempt" else "other"}

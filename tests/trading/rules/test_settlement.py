@@ -21,6 +21,7 @@ CENTS = st.integers(min_value=0, max_value=100).map(lambda n: Decimal(n) / 100)
 QUANTITIES = st.integers(min_value=1, max_value=1_000).map(Decimal)
 
 
+@pytest.mark.requirement("LEDGER-008")
 @pytest.mark.parametrize(
     ("side", "outcome", "pnl"),
     [
@@ -35,6 +36,7 @@ def test_11_a_result_pays_one_side_a_dollar(side: Side, outcome: str, pnl: str) 
     assert found == d(pnl)
 
 
+@pytest.mark.requirement("LEDGER-008")
 def test_11_a_tie_pays_both_sides_half() -> None:
     outcome, value = winner_market_value(yes_is_home=True, home_score=20, away_score=20)
     assert (outcome, value) == ("scalar", d("0.5"))
@@ -75,6 +77,7 @@ def test_11_a_fair_price_is_a_scalar() -> None:
         yes_value("void")
 
 
+@pytest.mark.requirement("LEDGER-008")
 def test_11_an_amendment_takes_the_old_value_back_whole() -> None:
     assert amendment_cash(Side.NO, d(100), d(1), d("0.25")) == (d(0), d(75))
     assert amendment_cash(Side.YES, d(100), d(1), d("0.25")) == (d(-100), d(25))

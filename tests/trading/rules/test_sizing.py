@@ -25,6 +25,7 @@ COSTS = st.integers(min_value=1, max_value=980_000).map(lambda n: Decimal(n) / 1
 NOTHING = SizingFacts(None, None, None, None, None, None, other_exposure_in_game=False)
 
 
+@pytest.mark.requirement("KELLY-001", "KELLY-003")
 def test_4_the_printed_check() -> None:
     """p̂ 0.60, x 0.50: k 0.5175, f* 0.1710."""
     cost = d("0.50") + fee_per_contract(schedule(), d(100), d("0.50"))
@@ -32,6 +33,7 @@ def test_4_the_printed_check() -> None:
     assert kelly_share(d("0.60"), cost).quantize(d("0.0001")) == d("0.1710")
 
 
+@pytest.mark.requirement("KELLY-001")
 @given(PROBABILITIES, COSTS)
 def test_4_the_kelly_share_maximises_expected_log_wealth(
     probability: Decimal, cost: Decimal
@@ -57,6 +59,7 @@ def test_4_the_kelly_share_maximises_expected_log_wealth(
     assert growth(formula) >= growth(best) - 1e-12
 
 
+@pytest.mark.requirement("KELLY-001")
 @given(PROBABILITIES, COSTS)
 def test_4_nothing_is_staked_on_a_contract_that_costs_its_probability(
     probability: Decimal, cost: Decimal
@@ -86,6 +89,7 @@ def test_4_a_missing_input_reduces_nothing() -> None:
     assert reductions(NOTHING, Reductions()) == {}
 
 
+@pytest.mark.requirement("KELLY-003")
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
