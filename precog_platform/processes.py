@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +102,7 @@ class Server:
     name: str
     process: "subprocess.Popen[bytes]"
     log: Path
+    arguments: tuple[str, ...]
 
     def last_lines(self, count: int = 15) -> str:
         """The end of its log, for a person who asks why it died."""
@@ -122,8 +123,18 @@ class Supervisor:
         """Start ``python -m``-style arguments as a server named ``name``."""
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
+        server = Server(name, self._spawn(log, arguments), log, tuple(arguments))
+        self.servers.append(server)
+        return server
+
+    def restart(self, server: Server) -> None:
+        """Start a server that has died once more, as it was, without what it left behind."""
+        _signal(server.process, signal.SIGKILL)
+        server.process = self._spawn(server.log, server.arguments)
+
+    def _spawn(self, log: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":
         with log.open("ab") as out:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -133,9 +144,6 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
             )
-        server = Server(name, process, log)
-        self.servers.append(server)
-        return server
 
     def server(self, name: str) -> Server:
         """The server started under that name."""
@@ -159,7 +167,7 @@ class Supervisor:
             code = server.process.poll()
             if code is not None:
                 raise PrecogError(
-                    f"{server.name} ended unexpectedly ({_ending(code)}); run the same command "
+                    f"{server.name} ended unexpectedly ({ending(code)}); run the same command "
                     f"again to continue where it stopped. The end of {server.log}:\n"
                     f"{server.last_lines()}"
                 )
@@ -212,7 +220,8 @@ def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """How a process ended, in words, from its return code."""
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 

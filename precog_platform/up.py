@@ -1,10 +1,12 @@
 """`precog up`: every server of one home, and on a new home the bootstrap through Dagster."""
 
+import os
 import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import httpx
 from rich.console import Console
 
 from precog_core.database import Database, open_database
+from precog_core.database.server import EmbeddedServer
 from precog_core.paths import home as precog_home
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
 from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
 from precog_platform.instance import close_orphaned_runs, prepare_home
+from precog_platform.keeper import Keeper, Restart
 from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
 from precog_platform.processes import (
     Server,
@@ -48,8 +52,6 @@ def run_up(
     Raises PrecogError, with everything stopped again, when a port is taken, another Precog has
     this home, the database is unreachable or newer than the code, or a server or stage fails.
     """
-    import os
-
     home = precog_home()
     # A shell that starts this in the background makes it ignore Ctrl-C; being told to stop counts.
     signal.signal(signal.SIGINT, _interrupt)
@@ -94,10 +96,12 @@ def run_up(
         if exit_when_done:
             return
         console.print("Ctrl-C stops everything.")
-        watch = _watch(supervisor, home)
+        own_database = not os.environ.get("PRECOG_DATABASE_URL")
+        keeper = Keeper(supervisor, EmbeddedServer(home) if own_database else None)
         try:
             while True:
-                watch()
+                for restart in keeper.look():
+                    console.print(_news(restart))
                 time.sleep(1)
         except KeyboardInterrupt:
             console.print("Stopping …")
@@ -180,6 +184,12 @@ def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
         require_postgresql(home)
 
     return require_alive
+
+
+def _news(restart: Restart) -> str:
+    now = datetime.now().astimezone().strftime("%H:%M:%S")
+    again = "" if restart.number == 1 else f" (for the {restart.number}th time in ten minutes)"
+    return f"{now} {restart.name} {restart.reason}; started again{again}"
 
 
 def _free_port() -> int:

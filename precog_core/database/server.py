@@ -97,6 +97,11 @@ class EmbeddedServer:
             finally:
                 self._leave(lease)
 
+    def revive(self) -> ServerAddress:
+        """Start the server again, at the same address, for somebody who holds a lease on it."""
+        with self._exclusive_start():
+            return self._settled() or self._start()
+
     def _leave(self, lease: IO[str]) -> None:
         with self._exclusive_start():
             fcntl.flock(lease, fcntl.LOCK_UN)
