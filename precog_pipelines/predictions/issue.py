@@ -17,10 +17,11 @@ from precog_core.database.queries import load_queries
 from precog_core.hashes import RATING_FEATURES, features_hash
 from precog_pipelines.features.config import MOMENTS
 from precog_pipelines.features.matrix import feature_matrix
-from precog_pipelines.predictions.intervals import bin_intervals, interval_of
+from precog_pipelines.predictions.intervals import GamesSoFar, bin_intervals, interval_of
 from precog_pipelines.predictions.serving import Served
 from precog_pipelines.tracking.models import feature_names, load_model
 from precog_pipelines.tracking.runs import Tracking
+from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.records import SeasonRun
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def issue_predictions(
     """
     queries = load_queries("predictions")
     now = queries.transaction_time(conn)
-    predictor = _Predictor(conn, tracking, now)
+    running = league in load_models_config(conn).elo_alone
+    predictor = _Predictor(conn, tracking, now, intervals_of_games_so_far=running)
     rows: list[Prediction] = []
     gaps: list[float] = []
     without_model = {season for season in seasons if served[0].run_for(season) is None}
@@ -129,8 +131,11 @@ class _Predictor:
         conn: psycopg.Connection,
         tracking: Tracking,
         now: datetime,
+        *,
+        intervals_of_games_so_far: bool,
     ) -> None:
         self.without_history = 0
+        self._games_so_far: dict[int, GamesSoFar] | None = {} if intervals_of_games_so_far else None
         self._conn, self._tracking, self._now = conn, tracking, now
         self._models: dict[str, PyFuncModel] = {}
         self._intervals: dict[tuple[int, int], dict[int, tuple[float, float]]] = {}
@@ -154,7 +159,6 @@ class _Predictor:
         names = list(RATING_FEATURES)
         if served.family != "elo":
             names = feature_names(self._model(run))
-        intervals = self._season_intervals(served, run.season)
         trained = self._trained_until(served, run, games)
         is_registered = run.mlflow_run_id == served.version.run_id
         rows = []
@@ -170,8 +174,8 @@ class _Predictor:
             if trained_until is None:
                 self.without_history += 1
                 continue
-            interval = interval_of(chance, intervals)
             at = event_ts.to_pydatetime()
+            interval = self._interval(served, run.season, chance, at)
             rows.append(
                 Prediction(
                     game_id=int(game_id),
@@ -209,6 +213,28 @@ class _Predictor:
         if run.mlflow_run_id not in self._models:
             self._models[run.mlflow_run_id] = load_model(self._tracking, run.mlflow_run_id)
         return self._models[run.mlflow_run_id]
+
+    def _interval(
+        self, served: Served, season: int, p: float, at: datetime
+    ) -> tuple[float, float] | None:
+        if self._games_so_far is None:
+            return interval_of(p, self._season_intervals(served, season))
+        if served.model_id not in self._games_so_far:
+            known = dict(
+                load_queries("predictions").result_times(
+                    self._conn, game_ids=[int(game_id) for game_id in served.history["game_id"]]
+                )
+            )
+            self._games_so_far[served.model_id] = GamesSoFar(
+                (known[int(game_id)], float(chance), int(home_win))
+                for game_id, chance, home_win in zip(
+                    served.history["game_id"],
+                    served.history["p_home"],
+                    served.history["home_win"],
+                    strict=True,
+                )
+            )
+        return self._games_so_far[served.model_id].interval_of(p, at)
 
     def _season_intervals(self, served: Served, season: int) -> dict[int, tuple[float, float]]:
         key = (served.model_id, season)

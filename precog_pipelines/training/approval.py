@@ -6,7 +6,7 @@ state. The alias moves last.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
@@ -36,7 +36,10 @@ class GateRefused(PrecogError):
 
 @dataclass(frozen=True)
 class Approval:
-    """Who is champion now. ``moved``: an alias or a status changed."""
+    """Who is champion now. ``moved``: an alias or a status changed.
+
+    ``admitted`` False: the gate refused, and the league trades on paper by the stated exception.
+    """
 
     league: str
     champion: Candidate
@@ -45,10 +48,14 @@ class Approval:
     reasons: Mapping[str, str]
     compared_with: str
     moved: bool
+    admitted: bool = True
 
 
 def approve(db: Database, tracking: Tracking, league: str) -> Approval:
     """Choose the champion of ``league`` among the newest fits and make it so.
+
+    Where the gate refuses a league that has Elo alone (models.elo_alone), Elo becomes champion by
+    that exception: for paper trading only, with the refusal and the reason on its row.
 
     Raises GateRefused, with the alias where it was, when no candidate passes; PrecogError when
     another model of the league is active in live trading.
@@ -71,14 +78,20 @@ def approve(db: Database, tracking: Tracking, league: str) -> Approval:
         for candidate in judgement.candidates
     }
     choice = choose(_contenders(judgement, reasons))
-    if choice.champion is None:
+    champion = choice.champion or _elo_alone(judgement)
+    if champion is None:
         raise GateRefused(
             f"no model of {league} may predict for trading; the champion stays as it was. "
             + " ".join(words.values())
         )
-    return _install(
-        db, tracking, judgement, choice.champion, choice.challengers, words, reference_name
-    )
+    if choice.champion is None:
+        words[champion] += (
+            f" It predicts for paper trading all the same, approved by {APPROVED_BY}: "
+            f"{judgement.config.elo_alone[league]} (models.elo_alone.{league})."
+        )
+    challengers = [name for name in choice.challengers if name != champion]
+    approval = _install(db, tracking, judgement, champion, challengers, words, reference_name)
+    return replace(approval, admitted=choice.champion is not None)
 
 
 def reigning(tracking: Tracking, league: str, families: list[str]) -> Version | None:
@@ -89,6 +102,15 @@ def reigning(tracking: Tracking, league: str, families: list[str]) -> Version | 
         if (version := version_by_alias(tracking, registered_name(league, family), CHAMPION))
     ]
     return found[0] if found else None
+
+
+def _elo_alone(judgement: Judgement) -> str | None:
+    """Elo of a league that has nothing else, unless something about it is alarming."""
+    if judgement.league not in judgement.config.elo_alone:
+        return None
+    return next(
+        (c.name for c in judgement.candidates if c.family == "elo" and not c.has_alarm), None
+    )
 
 
 def _references(

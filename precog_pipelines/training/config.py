@@ -85,8 +85,17 @@ class ModelsConfig(_Section):
     xgboost: XGBoostConfig = XGBoostConfig()
     walk_forward: WalkForwardConfig = WalkForwardConfig()
     champion: ChampionConfig = ChampionConfig()
+    elo_alone: dict[str, Annotated[str, Field(min_length=20)]] = {}
     sanity: dict[str, SanityBand] = {}
     leaks: LeakConfig = LeakConfig()
+
+    def first_judged(self, league: str) -> int:
+        """How many seasons Elo of ``league`` runs before one counts.
+
+        As many as a fit needs, so that all models are judged on the same seasons; none where Elo is
+        the only model, since its parameters are fixed and each game is out of sample anyway.
+        """
+        return 0 if league in self.elo_alone else self.walk_forward.min_train_seasons
 
     def band(self, league: str) -> SanityBand | None:
         """The league's sanity band; None where nobody has written down honest results yet."""

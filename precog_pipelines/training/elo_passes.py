@@ -87,11 +87,12 @@ def train_elo(db: Database, tracking: Tracking, league: str, dagster_run_id: str
         known_until = rated["result_known_at"].max().to_pydatetime()
         upcoming = seasons_ahead(conn, league, last, known_until)
     seasons = [*sorted({int(season) for season in rated["season"]}), *upcoming]
-    judged = seasons[config.walk_forward.min_train_seasons :]
+    before = config.first_judged(league)
+    judged = seasons[before:]
     if not set(judged) & {int(season) for season in rated["season"]}:
         raise PrecogError(
-            f"Elo of {league} is judged from its season number "
-            f"{config.walk_forward.min_train_seasons + 1} on; rated are only {seasons}"
+            f"Elo of {league} is judged from its season number {before + 1} on; rated are only "
+            f"{seasons}"
         )
     subject = Subject(
         league=league,
@@ -108,7 +109,7 @@ def train_elo(db: Database, tracking: Tracking, league: str, dagster_run_id: str
         dataset_path=games.path,
         params={
             "elo": elo.definition(),
-            "min_train_seasons": config.walk_forward.min_train_seasons,
+            "min_train_seasons": before,
         },
         feature_versions="none",
         # Rating has no random choice; the column wants a number.

@@ -26,6 +26,12 @@ SELECT
 FROM unnest(CAST(:game_ids AS BIGINT []), CAST(:moments AS TIMESTAMPTZ [])) AS at (game_id, moment)
 JOIN games AS g ON g.game_id = at.game_id;
 
+-- name: result_times(game_ids)
+SELECT game_id, result_known_at
+FROM games
+WHERE game_id = ANY (:game_ids)
+  AND status = 'final';
+
 -- name: games_due(decision_s, day_before_s)
 -- Games still ahead whose latest moment has passed without a prediction of the champion, by season.
 -- A game announced late has its first moment when it was announced, none after its decision.

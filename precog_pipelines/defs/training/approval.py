@@ -21,11 +21,22 @@ TABLE = "probability_models"
     kinds={"mlflow", "postgres"},
     owners=["team:precog"],
     tags={"table": TABLE},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "gate_passed",
+            asset="approved_model",
+            description=(
+                "The champion passed the gate. Where Elo is the only model of a league with too "
+                "few games (models.elo_alone), it trades on paper without: then this fails."
+            ),
+        )
+    ],
     description=(
         "The league's champion: the best model that passed the gate holds the MLflow alias "
         "champion and status testing (paper trading only), the others watch as challengers. When "
-        "none passes this fails with the reasons, and the champion stays. Never judged against the "
-        "market: that gate guards live trading."
+        "none passes this fails with the reasons, and the champion stays, except where Elo is the "
+        "league's only model: the check gate_passed says so. Never judged against the market: that "
+        "gate guards live trading."
     ),
 )
 def approved_model(
@@ -36,6 +47,7 @@ def approved_model(
     tracking, database = tracking_of(mlflow), postgres.database()
     preview: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
+    exceptions: dict[str, str] = {}
     for league in context.partition_keys:
         try:
             approval = approve(database, tracking, league)
@@ -47,6 +59,9 @@ def approved_model(
             f"{league}: champion is {champion.title} (registry version {approval.version.number}), "
             f"{'changed' if approval.moved else 'as before'}"
         )
+        if not approval.admitted:
+            exceptions[league] = approval.reasons[champion.name]
+            context.log.warning(f"{league}: {exceptions[league]}")
         titles = {"champion": f"{champion.title}, {approval.version.name}"}
         preview.append(_line(league, "champion", titles["champion"], approval.version.number))
         preview += [
@@ -68,7 +83,15 @@ def approved_model(
         }
     with database.transaction() as conn:
         return dg.MaterializeResult(
-            metadata=table_metadata(conn, TABLE, rows=len(preview), preview=preview, **metadata)
+            metadata=table_metadata(conn, TABLE, rows=len(preview), preview=preview, **metadata),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="gate_passed",
+                    passed=not exceptions,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"exceptions": dg.MetadataValue.json(exceptions)},
+                )
+            ],
         )
 
 

@@ -22,6 +22,16 @@ train = dg.define_asset_job(
     tags={"stage": "training"},
 )
 
+train_elo = dg.define_asset_job(
+    "train_elo",
+    selection=dg.AssetSelection.assets("elo_model", "model_evaluation", "approved_model"),
+    partitions_def=by_league,
+    description=(
+        "For leagues with Elo alone (models.elo_alone): record and judge it, make it champion."
+    ),
+    tags={"stage": "training"},
+)
+
 
 @dg.schedule(
     job=train,
