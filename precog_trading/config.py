@@ -18,6 +18,7 @@ from precog_trading.config_exits import (
     BreakerSettings,
     ExecutionSettings,
     ExitSettings,
+    LeagueSettings,
     LiveSettings,
     MonitorSettings,
     PromotionSettings,
@@ -271,6 +272,7 @@ class TradingConfig(Section):
     exit: ExitSettings = ExitSettings()
     trailing: TrailingSettings = TrailingSettings()
     exec: ExecutionSettings = ExecutionSettings()
+    league: LeagueSettings = LeagueSettings()
     monitor: MonitorSettings = MonitorSettings()
     breaker: BreakerSettings = BreakerSettings()
     paper: PaperSettings = PaperSettings()

@@ -5,11 +5,21 @@ Separate from ``config.py`` only for length. Every default is the figure printed
 """
 
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from precog_trading.settings import Contracts, Count, Profiled, Seconds, Section, Share, Usd
+from precog_trading.settings import (
+    DEFAULT,
+    Contracts,
+    Count,
+    Profiled,
+    Seconds,
+    SecondsByLeague,
+    Section,
+    Share,
+    Usd,
+)
 
 
 def _d(text: str) -> Decimal:
@@ -81,9 +91,15 @@ class FixedTrail(Section):
 
     activation: Share = _d("0.05")
     distance: Share = _d("0.05")
-    step_gain: Share = _d("0.05")
+    step_gain: Share = Field(default=_d("0.05"), gt=0)
     step: Share = _d("0.01")
     floor: Share = _d("0.02")
+
+    @model_validator(mode="after")
+    def _floor_is_a_floor(self) -> Self:
+        if self.floor > self.distance:
+            raise ValueError("expected floor at most distance: the stop only ever tightens")
+        return self
 
 
 class AtrTrail(Section):
@@ -115,14 +131,73 @@ class TrailingSettings(Section):
         return self
 
 
+class CriticalLadder(Section):
+    """``exec.critical``: ticks below the bid of the first, second, … order; the last repeats."""
+
+    ticks: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(1, 3, 5), min_length=1)
+    wait_s: Seconds = 5
+
+
+class Ladder(Section):
+    """Seconds the first order and each walk of one tick are given, and how many walks follow."""
+
+    wait_s: Seconds
+    walk_s: Seconds
+    walks: Count
+
+
 class ExecutionSettings(Section):
-    """``exec.*``: how far from the decision's price an order may go, and how often it tries."""
+    """``exec.*``: how far from the decision's price an order may go, and how often it tries.
+
+    The ladders of trading-rules §8 by priority; liquidity_dried_up has its own of the high ones.
+    """
 
     entry_slippage: Share = _d("0.02")
     exit_slippage: Share = _d("0.03")
     critical_floor: Share = _d("0.50")
     entry_attempts: int = Field(default=3, ge=1, le=10)
     entry_wait_s: tuple[Seconds, ...] = (5, 10, 20)
+    critical: CriticalLadder = CriticalLadder()
+    high: Ladder = Ladder(wait_s=10, walk_s=10, walks=2)
+    liquidity_dried_up: Ladder = Ladder(wait_s=15, walk_s=15, walks=3)
+    medium: Ladder = Ladder(wait_s=30, walk_s=15, walks=5)
+    low: Ladder = Ladder(wait_s=60, walk_s=30, walks=10)
+
+    @model_validator(mode="after")
+    def _a_wait_for_each_attempt(self) -> Self:
+        if len(self.entry_wait_s) < self.entry_attempts - 1:
+            raise ValueError(
+                f"entry_wait_s has {len(self.entry_wait_s)} values; expected one after each "
+                f"attempt that another may follow, at least {self.entry_attempts - 1}"
+            )
+        return self
+
+
+def _durations() -> dict[str, int]:
+    minutes = {
+        "nfl": 190,
+        "ncaaf": 205,
+        "nba": 150,
+        "wnba": 130,
+        "ncaab": 130,
+        "nhl": 160,
+        "mlb": 165,
+        "tennis": 120,
+        "default": 180,
+    }
+    return {league: 60 * length for league, length in minutes.items()}
+
+
+class LeagueSettings(Section):
+    """``league.duration``: seconds from the scheduled start to the expected end of a game."""
+
+    duration: SecondsByLeague = _durations()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if DEFAULT not in self.duration:
+            raise ValueError("duration has no default; expected one for the leagues not named")
+        return self
 
 
 class MonitorSettings(Section):

@@ -42,6 +42,8 @@ Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
 Hours = Annotated[Exact, Field(ge=0, le=24 * 30)]
 ShareByLeague = Annotated[dict[str, Share], AfterValidator(_known_leagues)]
 """A share per league; ``default`` serves the leagues not named."""
+SecondsByLeague = Annotated[dict[str, Seconds], AfterValidator(_known_leagues)]
+"""Seconds per league; ``default`` serves the leagues not named."""
 KellyByLeague = Annotated[
     dict[str, Annotated[Exact, Field(gt=0, le=Decimal("0.5"))]], AfterValidator(_known_leagues)
 ]

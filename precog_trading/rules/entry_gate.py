@@ -14,7 +14,14 @@ from functools import cached_property
 
 from precog_trading.config import TradingConfig
 from precog_trading.engine.candidate import Candidate, known
-from precog_trading.engine.state import Environment, Tick, TradingState
+from precog_trading.engine.state import (
+    Environment,
+    MarketFacts,
+    OpenBreaker,
+    Quote,
+    Tick,
+    TradingState,
+)
 from precog_trading.rules.controls import (
     RUNNING,
     default_state,
@@ -81,27 +88,12 @@ Row = Callable[[Candidate, Situation], str | None]
 def permission(candidate: Candidate, at: Situation) -> str | None:
     """Row 1: control state, breakers, live enabled, writer lease."""
     market, strategy = candidate.market, candidate.method.strategy
-    scopes = {
-        "global": "*",
-        "platform": market.platform_id,
-        "league": market.league,
-        "strategy": strategy.name,
-        "market": market.ticker,
-    }
-    states = [c.state for c in at.state.controls if scopes.get(c.scope) == c.scope_key]
-    if not any(c.scope == "global" for c in at.state.controls):
-        states.append(default_state(at.environment))
-    candidate.notes["control"] = control = strictest(states)
+    candidate.notes["control"] = control = control_state(market, strategy.name, at)
     if control != RUNNING:
         return "halted"
-    blocking = sorted(
-        breaker.breaker_type
-        for breaker in at.state.breakers
-        if breaker.league in (None, market.league)
-        and (not breaker.strategies or strategy.name in breaker.strategies)
-    )
+    blocking = breakers_on(market, strategy.name, at)
     if blocking:
-        candidate.notes["breakers"] = ",".join(blocking)
+        candidate.notes["breakers"] = ",".join(sorted(b.breaker_type for b in blocking))
         return "breaker_open"
     if at.environment is Environment.LIVE and not at.state.live_enabled:
         return "live_not_enabled"
@@ -112,13 +104,46 @@ def exchange(candidate: Candidate, at: Situation) -> str | None:
     """Row 2: the venue trades; the hours bind real money only."""
     market, gate = candidate.market, at.config.gate
     candidate.notes["platform_status"] = market.platform_status
-    if market.platform_status not in ("active", "maintenance"):
-        return "exchange_paused"
-    windows = gate.maintenance_window.get(market.platform_id, ())
-    if market.platform_status == "maintenance" or in_maintenance(at.now, windows):
-        return "maintenance_window"
+    closed = exchange_closed(market, at)
+    if closed is not None:
+        return closed
     if at.environment is Environment.LIVE and not in_clock_range(at.now, gate.outside_hours):
         return "outside_hours"
+    return None
+
+
+def control_state(market: MarketFacts, strategy: str, at: Situation) -> str:
+    """The strictest control that binds a market and a strategy: running, exits_only or halted."""
+    scopes = {
+        "global": "*",
+        "platform": market.platform_id,
+        "league": market.league,
+        "strategy": strategy,
+        "market": market.ticker,
+    }
+    states = [c.state for c in at.state.controls if scopes.get(c.scope) == c.scope_key]
+    if not any(c.scope == "global" for c in at.state.controls):
+        states.append(default_state(at.environment))
+    return strictest(states)
+
+
+def breakers_on(market: MarketFacts, strategy: str, at: Situation) -> list[OpenBreaker]:
+    """The open breakers that concern a market and a strategy."""
+    return [
+        breaker
+        for breaker in at.state.breakers
+        if breaker.league in (None, market.league)
+        and (not breaker.strategies or strategy in breaker.strategies)
+    ]
+
+
+def exchange_closed(market: MarketFacts, at: Situation) -> str | None:
+    """Why the venue takes no orders now: exchange_paused, maintenance_window, or None."""
+    if market.platform_status not in ("active", "maintenance"):
+        return "exchange_paused"
+    windows = at.config.gate.maintenance_window.get(market.platform_id, ())
+    if market.platform_status == "maintenance" or in_maintenance(at.now, windows):
+        return "maintenance_window"
     return None
 
 
@@ -211,7 +236,7 @@ def freshness(candidate: Candidate, at: Situation) -> str | None:
     """Row 8: the quote, and in play the game state, describe now."""
     age = at.now - candidate.quote.observed_at
     candidate.notes["quote_age_s"] = int(age.total_seconds())
-    if _quote_is_stale(candidate, at):
+    if quote_is_stale(candidate.quote, at):
         return "quote_stale"
     market = candidate.market
     if market.game_status in _IN_PLAY:
@@ -229,7 +254,7 @@ def is_believable(candidate: Candidate, at: Situation) -> bool:
         or _model_leaks(candidate)
         or _prediction_is_stale(candidate, at)
         or _features_leak(candidate, at)
-        or _quote_is_stale(candidate, at)
+        or quote_is_stale(candidate.quote, at)
     )
 
 
@@ -251,11 +276,12 @@ def _features_leak(candidate: Candidate, at: Situation) -> bool:
     return max(found.event_ts, found.features_known_at or found.event_ts) > at.now
 
 
-def _quote_is_stale(candidate: Candidate, at: Situation) -> bool:
+def quote_is_stale(quote: Quote, at: Situation) -> bool:
+    """Whether the quote is too old to act on, for the money it is acted on with."""
     limits = at.config.gate.quote_stale
     real_money = at.environment in (Environment.LIVE, Environment.DEMO)
     oldest = timedelta(seconds=limits.live if real_money else limits.stored)
-    return at.now - candidate.quote.observed_at > oldest
+    return at.now - quote.observed_at > oldest
 
 
 def _hours(value: Decimal) -> timedelta:

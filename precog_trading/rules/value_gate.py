@@ -5,10 +5,11 @@ taken just before an order is sent.
 """
 
 from decimal import Decimal
+from typing import Any
 
 from precog_core.prices import ONE, ZERO
 from precog_trading.engine.candidate import Candidate, known
-from precog_trading.engine.state import Environment, model_probability
+from precog_trading.engine.state import Environment, MarketFacts, model_probability
 from precog_trading.rules.assumptions import assumed_fee_schedule
 from precog_trading.rules.confidence import confidence_level, half_width
 from precog_trading.rules.edge import Band, Edge, band, is_quarantined, limit_price, shrink
@@ -66,16 +67,14 @@ def estimate(candidate: Candidate, at: Situation) -> bool:
 
     Needs a valid book and a prediction (rows 7 and 9).
     """
-    schedule = _schedule(candidate, at)
+    schedule = schedule_of(candidate.market, candidate.assumes, at, candidate.notes)
     candidate.schedule = schedule
     if schedule is None:
         return False
     found, ask = known(candidate.prediction), known(candidate.ask)
     config, notes = at.config, candidate.notes
     league = candidate.market.league
-    trust = config.edge.shrink_to_market
-    if at.environment in LIVE_ENVIRONMENTS:
-        trust = config.edge.shrink_live.get(league or "", trust)
+    trust = market_trust(at, league)
     probability = model_probability(candidate.market, candidate.side, found)
     mid = candidate.mid
     edge = Edge(
@@ -178,11 +177,23 @@ def is_valid_book(candidate: Candidate) -> bool:
     return grid.contains(known(quote.yes_bid)) and grid.contains(known(quote.yes_ask))
 
 
-def _schedule(candidate: Candidate, at: Situation) -> FeeSchedule | None:
-    """The market's schedule, charging nothing while fees are waived; None without a formula."""
-    market, notes = candidate.market, candidate.notes
+def market_trust(at: Situation, league: str | None) -> Decimal:
+    """λ, how far a probability is pulled to the market's mid; fitted per league for real money."""
+    settings = at.config.edge
+    if at.environment in LIVE_ENVIRONMENTS:
+        return settings.shrink_live.get(league or "", settings.shrink_to_market)
+    return settings.shrink_to_market
+
+
+def schedule_of(
+    market: MarketFacts, assumes: bool, at: Situation, notes: dict[str, Any]
+) -> FeeSchedule | None:
+    """The market's schedule, charging nothing while fees are waived; None without a formula.
+
+    ``assumes``: whether the quote takes ``replay.assume.*``. What is found is noted.
+    """
     schedule = market.fee_schedule
-    if schedule is None and candidate.assumes:
+    if schedule is None and assumes:
         schedule = assumed_fee_schedule(market.platform_id, at.config.replay.assume)
         notes["assumed.fee_schedule"] = True
     if schedule is None:
