@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('orders');
+
+ALTER TABLE orders DROP COLUMN terms;

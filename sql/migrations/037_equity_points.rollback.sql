@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('equity_points');
+
+DROP TABLE equity_points;
