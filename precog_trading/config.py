@@ -234,7 +234,7 @@ class AssumeSettings(Section):
     paper and backtest.
     """
 
-    sources: tuple[str, ...] = ("simulated", "assumed_closing_line")
+    sources: tuple[str, ...] = ("simulated", "assumed_closing_line", "recorded_candle")
     platforms: tuple[str, ...] = ("simulated", "closing_line")
     candle_half_spread: Share = _d("0.01")
     size: Contracts = _d("500")

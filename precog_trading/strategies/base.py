@@ -2,15 +2,26 @@
 
 Edges, sizes, caps and the gate are the rule book's and the same for every strategy; a strategy
 says where it looks and how it means to leave. A new one is one file here and one entry in
-``config/strategies.yaml``.
+``config/strategies.yaml`` (docs/add-a-strategy.md).
 """
 
 from datetime import timedelta
-from typing import Protocol
+from decimal import Decimal
+from functools import cached_property
+from typing import ClassVar, Protocol, Self
+
+from pydantic import Field, model_validator
+
+from precog_trading.rules.conditions import ALL_CONDITIONS, ExitCondition
+from precog_trading.settings import Exact, Section
+
+HOLD_EXITS = frozenset({ExitCondition.CIRCUIT_BREAKER})
+"""What sells a position that waits for its settlement: an emergency, and nothing else."""
+MANAGED_EXITS = ALL_CONDITIONS
 
 
 class EntryStrategy(Protocol):
-    """The part of a strategy that the entry gate reads."""
+    """The part of a strategy that the engine reads."""
 
     @property
     def phase(self) -> str:
@@ -23,8 +34,19 @@ class EntryStrategy(Protocol):
         ...
 
     @property
+    def certainty(self) -> Decimal | None:
+        """None: it believes the model and looks before the result. Else it looks at finished
+        games only, and this is the probability that the market pays on the known winner."""
+        ...
+
+    @property
     def hold_to_settlement(self) -> bool:
         """Whether its positions wait for the settlement instead of being managed by exits."""
+        ...
+
+    @property
+    def exits(self) -> frozenset[ExitCondition]:
+        """The exit conditions that may sell its positions."""
         ...
 
     @property
@@ -34,5 +56,38 @@ class EntryStrategy(Protocol):
 
     @property
     def latest(self) -> timedelta:
-        """How long before the start it stops."""
+        """How long before the start it stops; negative after it."""
         ...
+
+
+class BeforeTheStart(Section):
+    """A window of hours before the start, for strategies that look at scheduled games.
+
+    ``earliest_h`` and ``latest_h`` can only narrow the gate's own window.
+    """
+
+    earliest_h: Exact = Field(default=Decimal("24"), gt=0, le=24)
+    latest_h: Exact = Field(default=Decimal("0.5"), ge=Decimal("0.5"))
+
+    phase: ClassVar[str] = "pre_game"
+    in_play: ClassVar[bool] = False
+    certainty: ClassVar[Decimal | None] = None
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> Self:
+        if self.latest_h >= self.earliest_h:
+            raise ValueError("expected latest_h below earliest_h")
+        return self
+
+    @cached_property
+    def earliest(self) -> timedelta:
+        return hours(self.earliest_h)
+
+    @cached_property
+    def latest(self) -> timedelta:
+        return hours(self.latest_h)
+
+
+def hours(value: Decimal) -> timedelta:
+    """Hours as a duration, to the second."""
+    return timedelta(seconds=int(value * 3600))
