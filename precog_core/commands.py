@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
@@ -96,6 +97,27 @@ def audit(as_json: AsJson = False) -> None:
         typer.echo(f"{words} between the live schema and the migrations")
     if differences:
         raise typer.Exit(1)
+
+
+@_database.command("docs")
+def docs(
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/reference/schema.md of this checkout.")
+    ] = False,
+) -> None:
+    """Print the schema page: every table, view, column and key with its comment."""
+    from precog_core.database.docs import PAGE, schema_page
+
+    with open_database() as database, database.connection() as conn:
+        page = schema_page(conn)
+    if not write:
+        typer.echo(page)
+        return
+    top = Path(__file__).resolve().parents[1]
+    if not (top / PAGE.parent).is_dir():
+        raise PrecogError(f"{top} is no checkout: it has no {PAGE.parent}; print the page instead")
+    (top / PAGE).write_text(page, encoding="utf-8")
+    typer.echo(f"wrote {top / PAGE}")
 
 
 @_database.command(

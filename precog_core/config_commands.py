@@ -182,9 +182,8 @@ def explain(key: Key, as_json: AsJson = False) -> None:
         return
     for layer in layers:
         mark = "in force" if layer["in_force"] else "beaten"
-        typer.echo(
-            f"{mark:<9} {layer['layer']:<12} {_short(layer['value'])}  # {_place(str(layer['where']))}"
-        )
+        place = _place(str(layer["where"]))
+        typer.echo(f"{mark:<9} {layer['layer']:<12} {_short(layer['value'])}  # {place}")
 
 
 @config.command("history")

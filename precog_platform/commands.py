@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from precog_pipelines.commands import quotes
+
 Games = Annotated[
     Path | None,
     typer.Option("--games", help="An nflverse games.csv to use instead of the shipped sample."),
@@ -16,6 +18,13 @@ Source = Annotated[
     typer.Option("--source", help="Where games come from: sample (default) or nflverse."),
 ]
 
+Recorded = Annotated[
+    Path | None,
+    typer.Option(
+        "--recorded-quotes", help="A folder of recorded Kalshi candles to load beside the games."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the platform's commands to the ``precog`` command."""
@@ -23,11 +32,16 @@ def register(app: typer.Typer) -> None:
     app.command("bootstrap")(bootstrap)
     app.command("summary")(summary)
     app.command("env")(env)
+    quotes.command("load")(load_quotes)
+    from precog_platform.reference.commands import requirements
+
+    app.command("requirements")(requirements)
 
 
 def up(
     games: Games = None,
     source: Source = None,
+    recorded: Recorded = None,
     exit_when_done: Annotated[
         bool, typer.Option("--exit-when-done", help="Stop after the summary instead of staying.")
     ] = False,
@@ -37,14 +51,29 @@ def up(
     """Start everything on this machine; on a new home, fill it first. Ctrl-C stops everything."""
     from precog_platform.up import run_up
 
-    run_up(Console(), games, source, exit_when_done, port, mlflow_port)
+    run_up(Console(), games, source, exit_when_done, port, mlflow_port, recorded)
 
 
-def bootstrap(games: Games = None, source: Source = None) -> None:
+def bootstrap(games: Games = None, source: Source = None, recorded: Recorded = None) -> None:
     """Fill a new home without starting any server but the database, then print the summary."""
     from precog_platform.headless import run_bootstrap
 
-    run_bootstrap(Console(), games, source)
+    run_bootstrap(Console(), games, source, recorded)
+
+
+def load_quotes(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with *_games.csv and *_candles_1m.csv.gz.")
+    ],
+) -> None:
+    """Load a folder of recorded Kalshi candles: games, markets, quotes, settlements, predictions.
+
+    Works on a new home and on one in use that is not running. The same folder again changes
+    nothing.
+    """
+    from precog_platform.recorded import run_load
+
+    run_load(Console(soft_wrap=True), folder)
 
 
 def summary(

@@ -198,3 +198,45 @@ WHERE c.relnamespace = to_regnamespace('public');
 SELECT number, name, sha256
 FROM precog_meta.schema_migrations
 ORDER BY number;
+
+-- name: documented_objects()
+-- Tables and views with what they are for; a partition is its table.
+SELECT
+    CAST(c.relname AS TEXT) AS name,
+    CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS kind,
+    obj_description(c.oid, 'pg_class') AS comment,
+    pg_get_partkeydef(c.oid) AS partitioned_by
+FROM pg_class AS c
+WHERE c.relnamespace = to_regnamespace('public')
+  AND c.relkind IN ('r', 'p', 'v', 'm')
+  AND NOT c.relispartition
+ORDER BY kind, name;
+
+-- name: documented_columns()
+SELECT
+    CAST(c.relname AS TEXT) AS object,
+    CAST(a.attname AS TEXT) AS name,
+    format_type(a.atttypid, a.atttypmod) AS type,
+    a.attnotnull AS required,
+    col_description(a.attrelid, a.attnum) AS comment
+FROM pg_attribute AS a
+JOIN pg_class AS c ON c.oid = a.attrelid
+WHERE c.relnamespace = to_regnamespace('public')
+  AND c.relkind IN ('r', 'p', 'v', 'm')
+  AND NOT c.relispartition
+  AND a.attnum > 0
+  AND NOT a.attisdropped
+ORDER BY c.relname, a.attnum;
+
+-- name: documented_keys()
+-- Keys and references, in words of the catalog.
+SELECT
+    CAST(c.relname AS TEXT) AS object,
+    CAST(k.contype AS TEXT) AS kind,
+    pg_get_constraintdef(k.oid) AS definition
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+WHERE c.relnamespace = to_regnamespace('public')
+  AND NOT c.relispartition
+  AND k.contype IN ('p', 'u', 'f')
+ORDER BY c.relname, array_position(ARRAY['p', 'u', 'f'], CAST(k.contype AS TEXT)), definition;

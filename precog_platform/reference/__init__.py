@@ -1,0 +1,1 @@
+"""Reference pages generated from what they describe, so that they cannot say anything else."""
