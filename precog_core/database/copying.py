@@ -4,14 +4,32 @@ Measured against the alternatives in the design notes: COPY into a table is an o
 faster than row inserts, and ``pandas.to_sql`` slower still.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from psycopg import sql
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+Kind = Literal["i8", "i4", "f8", "bool", "date", "instant"]
+# How the server sends a value, and what is added to count from 1970 instead of 2000.
+_WIRE: dict[Kind, tuple[str, int]] = {
+    "i8": (">i8", 0),
+    "i4": (">i4", 0),
+    "f8": (">f8", 0),
+    "bool": ("u1", 0),
+    "date": (">i4", 10_957),
+    "instant": (">i8", 946_684_800_000_000),
+}
+# By the OID of a column's type, which never changes.
+_KINDS: dict[int, Kind] = {20: "i8", 23: "i4", 701: "f8", 16: "bool", 1082: "date", 1184: "instant"}
+_TEXT_OID = 25
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+_CHUNK_ROWS = 65_536
 
 
 def copy_rows(
@@ -37,6 +55,128 @@ def copy_rows(
             copy.write_row(row)
             count += 1
     return count
+
+
+def copy_arrays(
+    conn: psycopg.Connection,
+    table: str,
+    columns: "Mapping[str, np.ndarray | str]",
+    nulls: "Mapping[str, np.ndarray] | None" = None,
+) -> int:
+    """Append columns to ``table`` by binary COPY in the caller's transaction; returns the count.
+
+    For many rows of numbers: encoding costs about a tenth of ``copy_rows``. A column is an array
+    of numbers, all of one length, or a string that is the same in every row. Instants are int64
+    microseconds since 1970 UTC, dates days since then. ``nulls`` has a boolean array for each
+    column with NULLs. Rows are stored in order, except that within 65,536 rows those with the same
+    columns NULL stay together. Raises ValueError for a type that no array can hold.
+    """
+    nulls = nulls or {}
+    count = next(len(column) for column in columns.values() if not isinstance(column, str))
+    oids = _column_types(conn, table, tuple(columns))
+    for name, oid in zip(columns, oids, strict=True):
+        wanted = "text" if isinstance(columns[name], str) else "a number, a date or an instant"
+        if (oid == _TEXT_OID) != isinstance(columns[name], str) or (
+            oid != _TEXT_OID and oid not in _KINDS
+        ):
+            raise ValueError(f"column {name} of {table} has type OID {oid}; expected {wanted}")
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_HEADER)
+        for start in range(0, count, _CHUNK_ROWS):
+            part = slice(start, min(start + _CHUNK_ROWS, count))
+            for block in _encoded(columns, oids, nulls, part):
+                copy.write(block)
+        copy.write(_TRAILER)
+    return count
+
+
+def _encoded(
+    columns: "Mapping[str, np.ndarray | str]",
+    oids: Sequence[int],
+    nulls: "Mapping[str, np.ndarray]",
+    part: slice,
+) -> Iterator[bytes]:
+    """Rows of ``part`` on the wire; a row's size depends on which of its values are NULL."""
+    import numpy as np
+
+    names = list(columns)
+    pattern = np.zeros(part.stop - part.start, dtype=np.int64)
+    for name, is_null in nulls.items():
+        pattern += is_null[part].astype(np.int64) << names.index(name)
+    for value in np.unique(pattern):
+        rows = np.flatnonzero(pattern == value)
+        layout: list[tuple[str, str]] = [("fields", ">i2")]
+        for n, (name, oid) in enumerate(zip(names, oids, strict=True)):
+            layout.append((f"size {name}", ">i4"))
+            if not value >> n & 1:
+                text = columns[name]
+                size = len(text.encode()) if isinstance(text, str) else 0
+                layout.append((name, f"S{size}" if size else _WIRE[_KINDS[oid]][0]))
+        block = np.empty(len(rows), dtype=np.dtype(layout))
+        block["fields"] = len(names)
+        for n, (name, oid) in enumerate(zip(names, oids, strict=True)):
+            if value >> n & 1:
+                block[f"size {name}"] = -1
+                continue
+            column = columns[name]
+            block[f"size {name}"] = block.dtype[name].itemsize
+            if isinstance(column, str):
+                block[name] = column.encode()
+                continue
+            epoch = _WIRE[_KINDS[oid]][1]
+            # A slice instead of positions where every row has the same columns NULL.
+            chosen = column[part] if len(rows) == len(pattern) else column[part][rows]
+            block[name] = chosen - epoch if epoch else chosen
+        yield block.tobytes()
+
+
+def fetch_arrays(
+    conn: psycopg.Connection, query: str, params: Mapping[str, Any], kinds: Mapping[str, Kind]
+) -> "dict[str, np.ndarray]":
+    """The result of ``query`` as one array per column of ``kinds``, in the order selected.
+
+    For many rows of numbers: some ten times as fast as fetching tuples. No value may be NULL; an
+    instant of ``-infinity`` comes back as the smallest int64. Integers and dates become int64,
+    instants int64 microseconds since 1970 UTC, dates days since then. Raises ValueError when the
+    query gives other types or a NULL.
+    """
+    import numpy as np
+
+    layout: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in kinds.items():
+        layout += [(f"size {name}", ">i4"), (name, _WIRE[kind][0])]
+    row = np.dtype(layout)
+    statement = f"COPY ({query.strip().rstrip(';')}\n) TO STDOUT (FORMAT BINARY)"
+    with conn.cursor() as cursor, cursor.copy(statement, params) as copy:
+        sent = b"".join(copy)
+    size = len(sent) - len(_HEADER) - len(_TRAILER)
+    if size % row.itemsize == 0:
+        rows = np.frombuffer(sent, row, count=size // row.itemsize, offset=len(_HEADER))
+        if (rows["fields"] == len(kinds)).all() and all(
+            (rows[f"size {name}"] == row[name].itemsize).all() for name in kinds
+        ):
+            return {name: _decoded(rows[name], kind) for name, kind in kinds.items()}
+    raise ValueError(
+        f"the query does not give {', '.join(f'{name} {kind}' for name, kind in kinds.items())} "
+        "without NULL in this order; cast and coalesce its columns"
+    )
+
+
+def _decoded(sent: "np.ndarray", kind: Kind) -> "np.ndarray":
+    import numpy as np
+
+    if kind == "f8":
+        return sent.astype(np.float64)
+    if kind == "bool":
+        return sent.astype(np.bool_)
+    numbers = sent.astype(np.int64)
+    if kind == "instant":
+        never = np.iinfo(np.int64).min
+        return np.where(numbers == never, never, numbers + _WIRE[kind][1])
+    return numbers + _WIRE[kind][1]
 
 
 def fetch_frame(conn: psycopg.Connection, query: str, params: Any = None) -> "pd.DataFrame":

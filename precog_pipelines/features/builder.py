@@ -1,58 +1,36 @@
 """Computes every registered feature at both moments of every game, from facts known by then.
 
-Pure: facts in, values out, no clock. One pass over the games; for each moment t a bisection into
-each team's facts sorted by ``known_at`` finds what was known, so the cost does not grow with the
-length of the history. Restricting by ``known_at`` rather than by date is what makes a late result
-or a correction invisible until it arrived.
+Pure: facts in, values out, no clock. All moments are computed at once as columns; ``Timeline``
+finds for each what was known, so the cost does not grow with the length of the history.
+Restricting by ``known_at`` rather than by date is what makes a late result or a correction
+invisible until it arrived.
 """
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time
-from itertools import accumulate
-from typing import Generic, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from precog_core.errors import PrecogError
-from precog_pipelines.features.config import MOMENTS, FeaturesConfig, Moment
+from precog_pipelines.features.config import MOMENTS, FeaturesConfig
+from precog_pipelines.features.facts import GameFacts, RatingFacts
 from precog_pipelines.features.registry import Feature
-from precog_pipelines.features.situation import PlayedGame, Situation, TeamState
-from precog_pipelines.ratings.elo import EloParameters, season_start
+from precog_pipelines.features.situation import (
+    NEVER,
+    RECENT_GAMES,
+    Floats,
+    Instants,
+    Situation,
+    TeamStates,
+)
+from precog_pipelines.features.timeline import Timeline
+from precog_pipelines.ratings.elo import EloParameters
 
-EASTERN = ZoneInfo("America/New_York")
-
-
-class GameFact(NamedTuple):
-    """A fixture and, once known, its result. ``day`` is the Eastern date of the game.
-
-    ``home_division`` and ``away_division`` are comparable labels or None; instants are UTC.
-    """
-
-    game_id: int
-    season: int
-    day: date
-    kickoff_at: datetime | None
-    postseason: bool
-    neutral: bool
-    home_team_id: int
-    away_team_id: int
-    home_division: str | None
-    away_division: str | None
-    home_score: int | None
-    away_score: int | None
-    known_at: datetime
-    result_known_at: datetime | None
-    source_snapshot_id: int | None
-
-
-class RatingFact(NamedTuple):
-    """A team's Elo rating after a game of ``season``, usable from ``known_at``."""
-
-    team_id: int
-    season: int
-    rating_after: float
-    known_at: datetime
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Numbers = NDArray[np.int64]
 
 
 class FeatureValue(NamedTuple):
@@ -67,161 +45,228 @@ class FeatureValue(NamedTuple):
     source_snapshot_id: int | None
 
 
-def moment_of(game: GameFact, moment: Moment, config: FeaturesConfig) -> datetime | None:
-    """The instant of ``moment``, None when the game has no such moment.
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features as columns: element n belongs to the n-th moment, sorted by game and time.
+
+    ``values`` and ``known_at`` have one column per feature in registry order; NaN is undefined.
+    ``source_snapshot_id`` is 0 where none is recorded. Instants: microseconds since 1970 UTC.
+    """
+
+    game_id: _Numbers
+    season: _Numbers
+    event_at: Instants
+    source_snapshot_id: _Numbers
+    values: tuple[Floats, ...]
+    known_at: tuple[Instants, ...]
+
+    def __len__(self) -> int:
+        return len(self.game_id)
+
+    def of(self, chosen: NDArray[np.bool_]) -> "FeatureTable":
+        """The moments where ``chosen``."""
+        return FeatureTable(
+            self.game_id[chosen],
+            self.season[chosen],
+            self.event_at[chosen],
+            self.source_snapshot_id[chosen],
+            tuple(column[chosen] for column in self.values),
+            tuple(column[chosen] for column in self.known_at),
+        )
+
+    def rows(self) -> Iterator[FeatureValue]:
+        """Value by value: moments in order, features of a moment in registry order."""
+        for n in range(len(self)):
+            for place, (values, known_at) in enumerate(
+                zip(self.values, self.known_at, strict=True)
+            ):
+                value = float(values[n])
+                yield FeatureValue(
+                    place,
+                    int(self.game_id[n]),
+                    int(self.season[n]),
+                    instant(self.event_at[n]),
+                    instant(known_at[n]),
+                    None if value != value else value,
+                    int(self.source_snapshot_id[n]) or None,
+                )
+
+
+def microseconds(at: datetime) -> int:
+    """An instant as the columns hold it, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant(at: int | np.int64) -> datetime:
+    """The inverse of ``microseconds``, in UTC."""
+    return _EPOCH + timedelta(microseconds=int(at))
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When games are looked at: ``game`` is the place in the games, ``at`` the instant."""
+
+    game: _Numbers
+    at: Instants
+
+    def __len__(self) -> int:
+        return len(self.game)
+
+
+def moments_of(games: GameFacts, config: FeaturesConfig, now: datetime) -> Moments:
+    """The moments of all games up to ``now``, sorted by ``game_id`` and time.
 
     Start unknown: 00:00 Eastern of the day, decision only. A game announced after its day-before
     moment but before its decision is looked at when it is announced. One announced after its
     decision has no moment at all.
+
+    Raises PrecogError when a result is marked as known before its own decision: the source's times
+    are wrong and every feature would leak.
     """
-    if game.kickoff_at is None:
-        decision = datetime.combine(game.day, time(), tzinfo=EASTERN)
-    else:
-        decision = game.kickoff_at - config.lead("decision")
-    if game.known_at > decision:
-        return None
-    if moment == "decision":
-        return decision
-    if game.kickoff_at is None or game.known_at == decision:
-        return None
-    return max(game.kickoff_at - config.lead("day_before"), game.known_at)
+    lead = {m: config.lead(m) // timedelta(microseconds=1) for m in MOMENTS}
+    has_start = games.kickoff_at != NEVER
+    kickoff = np.where(has_start, games.kickoff_at, 0)
+    decision = np.where(has_start, kickoff - lead["decision"], games.day_start_at)
+    early = np.maximum(kickoff - lead["day_before"], games.known_at)
+    limit = microseconds(now)
+    at = np.stack([early, decision])
+    exists = np.stack([has_start & (games.known_at < decision), games.known_at <= decision])
+    exists &= at <= limit
+    over = exists & (games.result_known_at != NEVER) & (games.result_known_at <= at)
+    if over.any():
+        moment, place = (int(n[0]) for n in np.nonzero(over))
+        raise PrecogError(
+            f"game {games.game_id[place]} has its result known at "
+            f"{instant(games.result_known_at[place]):%Y-%m-%d %H:%M %Z}, not after its "
+            f"{MOMENTS[moment]} moment {instant(at[moment, place]):%Y-%m-%d %H:%M %Z}; correct "
+            "kickoff_at or result_known_at in games"
+        )
+    moment_no, place_no = np.nonzero(exists)
+    order = np.lexsort((moment_no, games.game_id[place_no]))
+    moment_no, place_no = moment_no[order], place_no[order]
+    return Moments(place_no.astype(np.int64), at[moment_no, place_no])
 
 
 def build_features(
-    games: Sequence[GameFact],
-    ratings: Sequence[RatingFact],
+    games: GameFacts,
+    ratings: RatingFacts,
     features: Sequence[Feature],
     *,
-    league: str,
     parameters: EloParameters,
     config: FeaturesConfig,
     now: datetime,
-) -> Iterator[FeatureValue]:
-    """Values game by game, moment by moment, in registry order.
+) -> FeatureTable:
+    """All features at all moments up to ``now``.
 
     ``games`` are all games of whole seasons, ``ratings`` all ratings up to them; both in playing
-    order, revisions of one rating in order of revision. A moment later than ``now`` gives no
-    values. Raises PrecogError when a result is marked as known before its own decision: the
-    source's times are wrong and every feature would leak.
+    order, revisions of one rating in order of revision. Raises PrecogError as ``moments_of`` does.
     """
-    played = _results_by_team_season(games)
-    rated = _ratings_by_team(ratings)
-    aligned_since = config.division_alignment_since.get(league)
-    bases = {feature.basis for feature in features}
-    steps = [(n, feature.basis, feature.compute) for n, feature in enumerate(features)]
-    for game in games:
-        same_division = _same_division(game, aligned_since)
-        advantage = 0.0 if game.neutral else parameters.home_advantage(game.season)
-        for moment in MOMENTS:
-            at = moment_of(game, moment, config)
-            if at is None or at > now:
-                continue
-            if game.result_known_at is not None and game.result_known_at <= at:
-                raise PrecogError(
-                    f"game {game.game_id} ({league} {game.day}) has its result known at "
-                    f"{game.result_known_at:%Y-%m-%d %H:%M %Z}, not after its {moment} moment "
-                    f"{at:%Y-%m-%d %H:%M %Z}; correct kickoff_at or result_known_at in games"
-                )
-            situation = Situation(
-                day=game.day,
-                neutral=game.neutral,
-                postseason=game.postseason,
-                same_division=same_division,
-                home_advantage=advantage,
-                scheduled_known_at=game.known_at,
-                home=_team_state(game.home_team_id, game.season, at, played, rated, parameters),
-                away=_team_state(game.away_team_id, game.season, at, played, rated, parameters),
-            )
-            known_at = {basis: basis.known_at(situation) for basis in bases}
-            for position, basis, compute in steps:
-                yield FeatureValue(
-                    position,
-                    game.game_id,
-                    game.season,
-                    at,
-                    known_at[basis],
-                    compute(situation),
-                    game.source_snapshot_id,
-                )
+    if parameters.initial or parameters.season_starts:
+        raise ValueError("features know only leagues that start every team at the mean")
+    moments = moments_of(games, config, now)
+    situation = situation_of(games, ratings, moments, parameters)
+    known_at = {f.basis: f.basis.known_at(situation) for f in features}
+    return FeatureTable(
+        game_id=games.game_id[moments.game],
+        season=games.season[moments.game],
+        event_at=moments.at,
+        source_snapshot_id=games.source_snapshot_id[moments.game],
+        values=tuple(f.compute(situation) for f in features),
+        known_at=tuple(known_at[f.basis] for f in features),
+    )
 
 
-_Fact = TypeVar("_Fact")
+def situation_of(
+    games: GameFacts, ratings: RatingFacts, moments: Moments, parameters: EloParameters
+) -> Situation:
+    """What was known at each moment."""
+    of_game = moments.game
+    season = games.season[of_game]
+    seasons, place = np.unique(season, return_inverse=True)
+    advantage = np.array([parameters.home_advantage(int(s)) for s in seasons], dtype=np.float64)
+    neutral = games.neutral[of_game]
+    results = _Results(games)
+    timeline = Timeline(ratings.team_id, ratings.known_at)
+
+    def side(team_id: _Numbers) -> TeamStates:
+        rating, rating_known_at = _rating(
+            ratings, timeline, team_id, season, moments.at, parameters
+        )
+        day = games.day[of_game]
+        games_played, days_since, recent, known_at = results.of(team_id, season, day, moments.at)
+        return TeamStates(rating, rating_known_at, games_played, days_since, recent, known_at)
+
+    return Situation(
+        neutral=neutral,
+        postseason=games.postseason[of_game],
+        same_division=games.same_division[of_game],
+        home_advantage=np.where(neutral, 0.0, advantage[place] if len(seasons) else 0.0),
+        scheduled_known_at=games.known_at[of_game],
+        home=side(games.home_team_id[of_game]),
+        away=side(games.away_team_id[of_game]),
+    )
 
 
-class _Timeline(Generic[_Fact]):
-    """Facts of one team in playing order, cut at an instant by when they became known."""
+class _Results:
+    """Finished games from the side of each of their two teams, home first, in playing order."""
 
-    def __init__(self, facts: Iterable[tuple[datetime, _Fact]]) -> None:
-        # Stable: facts that became known together stay in playing order.
-        arrivals = sorted(enumerate(facts), key=lambda item: item[1][0])
-        self._known = [known_at for _, (known_at, _) in arrivals]
-        self._facts = [fact for _, (_, fact) in arrivals]
-        self._order = [order for order, _ in arrivals]
-        self._newest = list(accumulate(range(len(arrivals)), self._later))
-        self._in_order = self._newest == list(range(len(arrivals)))
+    def __init__(self, games: GameFacts) -> None:
+        played = np.flatnonzero(games.result_known_at != NEVER)
+        margin = (games.home_score[played] - games.away_score[played]).astype(np.float64)
+        self._team = _both(games.home_team_id[played], games.away_team_id[played])
+        season = np.repeat(games.season[played], 2)
+        self._margin = _both(margin, -margin)
+        self._day = np.repeat(games.day[played], 2)
+        self._known_at = np.repeat(games.result_known_at[played], 2)
+        self._timeline = Timeline(self._key(self._team, season), self._known_at)
 
-    def _later(self, left: int, right: int) -> int:
-        return left if self._order[left] > self._order[right] else right
+    @staticmethod
+    def _key(team_id: _Numbers, season: _Numbers) -> _Numbers:
+        return team_id * 10_000 + season
 
-    def known(self, at: datetime) -> tuple[Sequence[_Fact], datetime | None]:
-        """All facts known at ``at`` in playing order, and when the latest became known."""
-        count = bisect_right(self._known, at)
-        if count == 0:
-            return (), None
-        if self._in_order:
-            return self._facts[:count], self._known[count - 1]
-        places = sorted(range(count), key=self._order.__getitem__)
-        return [self._facts[place] for place in places], self._known[count - 1]
-
-    def newest(self, at: datetime) -> _Fact | None:
-        """Of the facts known at ``at``, the last in playing order."""
-        count = bisect_right(self._known, at)
-        return self._facts[self._newest[count - 1]] if count else None
-
-
-_Played = dict[tuple[int, int], _Timeline[PlayedGame]]
-_Rated = dict[int, _Timeline[RatingFact]]
-
-
-def _results_by_team_season(games: Iterable[GameFact]) -> _Played:
-    facts: dict[tuple[int, int], list[tuple[datetime, PlayedGame]]] = defaultdict(list)
-    for game in games:
-        if game.result_known_at is None or game.home_score is None or game.away_score is None:
-            continue
-        margin = game.home_score - game.away_score
-        for team_id, own_margin in ((game.home_team_id, margin), (game.away_team_id, -margin)):
-            fact = PlayedGame(game.day, own_margin)
-            facts[team_id, game.season].append((game.result_known_at, fact))
-    return {key: _Timeline(of_team) for key, of_team in facts.items()}
+    def of(
+        self, team_id: _Numbers, season: _Numbers, day: _Numbers, at: Instants
+    ) -> tuple[Floats, Floats, Floats, Instants]:
+        """Games of the season known at ``at``, days since the last, last margins, known when."""
+        key = self._key(team_id, season)
+        _, count = self._timeline.known(key, at)
+        places = self._timeline.recent(key, at, RECENT_GAMES)
+        recent = _take(self._margin, places, np.nan)
+        days_since = np.where(count > 0, day - _take(self._day, places[0], 0), np.nan)
+        latest = self._timeline.latest(key, at)
+        return (
+            count.astype(np.float64),
+            days_since,
+            recent,
+            _take(self._known_at, latest, NEVER),
+        )
 
 
-def _ratings_by_team(ratings: Iterable[RatingFact]) -> _Rated:
-    facts: dict[int, list[tuple[datetime, RatingFact]]] = defaultdict(list)
-    for rating in ratings:
-        facts[rating.team_id].append((rating.known_at, rating))
-    return {team_id: _Timeline(of_team) for team_id, of_team in facts.items()}
+def _rating(
+    ratings: RatingFacts,
+    timeline: Timeline,
+    team_id: _Numbers,
+    season: _Numbers,
+    at: Instants,
+    elo: EloParameters,
+) -> tuple[Floats, Instants]:
+    """The rating with which each team would enter its game, and when that became known.
+
+    The operations of ``elo.season_start`` in their order, so that the bits agree.
+    """
+    newest = timeline.newest(team_id, at)
+    last = _take(ratings.rating_after, newest, elo.mean)
+    reverted = elo.mean * elo.reversion + last * (1.0 - elo.reversion)
+    new_season = (newest >= 0) & (_take(ratings.season, newest, 0) != season)
+    return np.where(new_season, reverted, last), _take(ratings.known_at, newest, NEVER)
 
 
-def _team_state(
-    team_id: int, season: int, at: datetime, played: _Played, rated: _Rated, elo: EloParameters
-) -> TeamState:
-    results: Sequence[PlayedGame] = ()
-    results_known_at: datetime | None = None
-    if (timeline := played.get((team_id, season))) is not None:
-        results, results_known_at = timeline.known(at)
-    last = ratings.newest(at) if (ratings := rated.get(team_id)) is not None else None
-    if last is None:
-        rating = elo.initial.get(team_id, elo.mean)
-    elif last.season == season:
-        rating = last.rating_after
-    else:
-        rating = season_start(elo, team_id, season, last.rating_after)
-    return TeamState(rating, None if last is None else last.known_at, results, results_known_at)
+def _both(home: NDArray, away: NDArray) -> NDArray:
+    return np.stack([home, away], axis=1).ravel()
 
 
-def _same_division(game: GameFact, aligned_since: int | None) -> bool | None:
-    if aligned_since is None or game.season < aligned_since:
-        return None
-    if game.home_division is None or game.away_division is None:
-        return None
-    return game.home_division == game.away_division
+def _take(column: NDArray, places: _Numbers, missing: float) -> NDArray:
+    """``column[places]``, ``missing`` where a place is -1."""
+    if not len(column):
+        return np.full(places.shape, missing, dtype=column.dtype)
+    return np.where(places >= 0, column[places], column.dtype.type(missing))

@@ -9,6 +9,8 @@ from precog_core.config import load_section
 
 Moment = Literal["day_before", "decision"]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
+# v1.0 is what models.md specifies; the others are opt-in for a model that names them.
+FeatureSet = Literal["v1.0", "ratings", "quarterback", "market"]
 
 
 class FeaturesConfig(BaseModel):
@@ -20,6 +22,7 @@ class FeaturesConfig(BaseModel):
     day_before_offset_min: Annotated[int, Field(ge=2, le=7 * 24 * 60)] = 24 * 60
     back_to_back_leagues: tuple[str, ...] = ("nba", "nhl")
     division_alignment_since: dict[str, int] = {}
+    stored_sets: tuple[FeatureSet, ...] = ("v1.0",)
 
     @model_validator(mode="after")
     def _moments_are_in_order(self) -> "FeaturesConfig":

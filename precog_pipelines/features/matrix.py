@@ -4,7 +4,7 @@ Everything that fits or predicts reads features here and nowhere else, so traini
 cannot differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 KEY_COLUMNS = ("game_id", "game_key", "season", "kickoff_at", "event_ts", "known_at")
 
 
-def feature_names(league: str) -> list[str]:
-    """The registered features of ``league`` in column order."""
-    return [feature.name for feature in registered(league, features_config())]
+def feature_names(league: str, sets: Collection[str] = ("v1.0",)) -> list[str]:
+    """The registered features of ``league`` in ``sets``, in column order."""
+    return [feature.name for feature in registered(league, features_config(), sets)]
 
 
 def feature_matrix(
@@ -33,13 +33,14 @@ def feature_matrix(
     moment: Moment,
     *,
     include_unknown_start: bool = False,
+    sets: Collection[str] = ("v1.0",),
 ) -> "pd.DataFrame":
     """The stored features of ``seasons`` at ``moment``, sorted by ``game_key``.
 
     Columns: ``game_id``, ``game_key``, ``season``, ``kickoff_at``, ``event_ts`` (the moment),
     ``known_at`` (latest input of any feature; never after ``event_ts``), then one ``float64``
-    column per registered feature, NaN where undefined. Instants are UTC. Games whose start is
-    unknown have only a decision moment and come only with ``include_unknown_start``.
+    column per registered feature of ``sets``, NaN where undefined. Instants are UTC. Games whose
+    start is unknown have only a decision moment and come only with ``include_unknown_start``.
 
     The day-before moment of a game that was announced later than that is its announcement.
     A game without stored features (its moment lies ahead, or it was announced later) has no row.
@@ -49,7 +50,7 @@ def feature_matrix(
     import pandas as pd
 
     config = features_config()
-    features = registered(league, config)
+    features = registered(league, config, sets)
     feature_ids = find_definitions(conn, features)
     rows = list(
         load_queries("features").feature_matrix(

@@ -1,21 +1,30 @@
 """The features, each a small definition: a pure function of a ``Situation`` and what it rests on.
 
 Add one by writing a function with ``@feature``; the builder, the dataset, the catalogue page and
-the truncation and poison proofs pick it up from here. A definition never changes once it was used:
-a new formula is a new version. The docstring is the definition that the database stores.
+the leak proofs (tests and production check) pick it up from here. A definition never changes once
+it was used: a new formula is a new version. The docstring is the definition the database stores. A
+function computes all moments at once: columns in, one column out, NaN where undefined.
+
+A feature belongs to a set. Models choose sets, so adding a set leaves the datasets of others alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import takewhile
+from typing import get_args
 
-from precog_pipelines.features.config import FeaturesConfig
-from precog_pipelines.features.situation import Situation, TeamState
+import numpy as np
+
+from precog_pipelines.features.config import FeaturesConfig, FeatureSet
+from precog_pipelines.features.situation import (
+    RECENT_GAMES,
+    Floats,
+    Instants,
+    Situation,
+    TeamStates,
+)
 from precog_pipelines.ratings.elo import expected_score
 
 REST_CAP_D = 14
-FORM_GAMES = 10
 STREAK_CAP = 5
 
 
@@ -24,12 +33,12 @@ class Basis:
     """What a feature rests on: ``known_at`` of a value is the latest instant among its inputs."""
 
     rule: str
-    known_at: Callable[[Situation], datetime]
+    known_at: Callable[[Situation], Instants]
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One registered feature. Values lie in ``lowest`` .. ``highest`` or are undefined (None)."""
+    """One registered feature. Values lie in ``lowest`` .. ``highest`` or are undefined (NaN)."""
 
     name: str
     version: str
@@ -38,11 +47,12 @@ class Feature:
     category: str
     calculation: str
     basis: Basis
-    compute: Callable[[Situation], float | None]
+    compute: Callable[[Situation], Floats]
     lowest: float | None
     highest: float | None
     back_to_back_only: bool = False
     entity_type: str = "game"
+    feature_set: FeatureSet = "v1.0"
 
     @property
     def definition(self) -> str:
@@ -55,8 +65,11 @@ class Feature:
         return self.name, self.version
 
 
-def _latest(scheduled: datetime, *others: datetime | None) -> datetime:
-    return max(scheduled, *(other or scheduled for other in others))
+def _latest(scheduled: Instants, *others: Instants) -> Instants:
+    latest = scheduled
+    for other in others:
+        latest = np.maximum(latest, other)
+    return latest
 
 
 SCHEDULE = Basis("schedule ingest", lambda s: s.scheduled_known_at)
@@ -78,8 +91,8 @@ FORM_BOTH = Basis(
 )
 
 _REGISTRY: list[Feature] = []
-_Compute = Callable[[Situation], float | None]
-_ComputeTeam = Callable[[Situation, TeamState], float | None]
+_Compute = Callable[[Situation], Floats]
+_ComputeTeam = Callable[[Situation, TeamStates], Floats]
 
 
 def feature(
@@ -92,6 +105,7 @@ def feature(
     data_type: str = "float",
     lowest: float | None = None,
     highest: float | None = None,
+    feature_set: FeatureSet = "v1.0",
 ) -> Callable[[_Compute], _Compute]:
     """Register a function of a ``Situation``; its docstring becomes the stored calculation."""
 
@@ -108,6 +122,7 @@ def feature(
                 compute=compute,
                 lowest=lowest,
                 highest=highest,
+                feature_set=feature_set,
             )
         )
         return compute
@@ -120,20 +135,22 @@ def team_feature(
     *,
     category: str,
     unit: str,
+    basis: tuple[Basis, Basis] = (FORM_HOME, FORM_AWAY),
     version: str = "v1.0",
     data_type: str = "float",
     lowest: float | None = None,
     highest: float | None = None,
     back_to_back_only: bool = False,
+    feature_set: FeatureSet = "v1.0",
 ) -> Callable[[_ComputeTeam], _ComputeTeam]:
     """Register a function of a situation and a team twice: ``<name>_home`` and ``<name>_away``."""
 
     def register(compute: _ComputeTeam) -> _ComputeTeam:
         sides: tuple[tuple[str, Basis, _Compute], ...] = (
-            ("home", FORM_HOME, lambda s: compute(s, s.home)),
-            ("away", FORM_AWAY, lambda s: compute(s, s.away)),
+            ("home", basis[0], lambda s: compute(s, s.home)),
+            ("away", basis[1], lambda s: compute(s, s.away)),
         )
-        for side, basis, of_side in sides:
+        for side, rests_on, of_side in sides:
             _add(
                 Feature(
                     name=f"{name}_{side}",
@@ -142,11 +159,12 @@ def team_feature(
                     unit=unit,
                     category=category,
                     calculation=f"{side.capitalize()} team: {_text(compute.__doc__)}",
-                    basis=basis,
+                    basis=rests_on,
                     compute=of_side,
                     lowest=lowest,
                     highest=highest,
                     back_to_back_only=back_to_back_only,
+                    feature_set=feature_set,
                 )
             )
         return compute
@@ -154,10 +172,24 @@ def team_feature(
     return register
 
 
-def registered(league: str, config: FeaturesConfig) -> tuple[Feature, ...]:
-    """The features of ``league`` in registry order, which is the column order everywhere."""
+def registered(
+    league: str, config: FeaturesConfig, sets: Collection[str] = ("v1.0",)
+) -> tuple[Feature, ...]:
+    """The features of ``league`` in ``sets``, in registry order: the column order everywhere.
+
+    Raises ValueError for a set that does not exist.
+    """
+    if unknown := set(sets) - set(get_args(FeatureSet)):
+        raise ValueError(
+            f"no feature set {', '.join(sorted(unknown))}; there are "
+            f"{', '.join(get_args(FeatureSet))}"
+        )
     plays_back_to_back = league in config.back_to_back_leagues
-    return tuple(f for f in _REGISTRY if plays_back_to_back or not f.back_to_back_only)
+    return tuple(
+        f
+        for f in _REGISTRY
+        if f.feature_set in sets and (plays_back_to_back or not f.back_to_back_only)
+    )
 
 
 def _add(new: Feature) -> None:
@@ -173,13 +205,13 @@ def _text(docstring: str | None) -> str:
 
 
 @feature("elo_home", category="rating", unit="rating points", basis=RATINGS, lowest=0, highest=3000)
-def _elo_home(s: Situation) -> float:
+def _elo_home(s: Situation) -> Floats:
     """Elo rating of the home team before the game, reverted towards the mean in a new season."""
     return s.home.rating
 
 
 @feature("elo_away", category="rating", unit="rating points", basis=RATINGS, lowest=0, highest=3000)
-def _elo_away(s: Situation) -> float:
+def _elo_away(s: Situation) -> Floats:
     """Elo rating of the away team before the game, reverted towards the mean in a new season."""
     return s.away.rating
 
@@ -187,36 +219,36 @@ def _elo_away(s: Situation) -> float:
 @feature(
     "elo_diff", category="rating", unit="rating points", basis=RATINGS, lowest=-3000, highest=3000
 )
-def _elo_diff(s: Situation) -> float:
+def _elo_diff(s: Situation) -> Floats:
     """elo_home - elo_away, plus home advantage unless the site is neutral."""
     return s.home.rating - s.away.rating + s.home_advantage
 
 
 @feature("elo_prob", category="rating", unit="probability", basis=RATINGS, lowest=0, highest=1)
-def _elo_prob(s: Situation) -> float:
+def _elo_prob(s: Situation) -> Floats:
     """Probability that the home team wins: 1 / (1 + 10^(-elo_diff / 400))."""
-    return expected_score(s.home.rating - s.away.rating + s.home_advantage)
+    # NumPy's own power differs from the rating's in the last bit on some processors.
+    return np.array([expected_score(lead) for lead in _elo_diff(s).tolist()], dtype=np.float64)
 
 
-def _rest_days(s: Situation, team: TeamState) -> int:
-    if not team.played:
-        return REST_CAP_D
-    return min((s.day - team.played[-1].day).days, REST_CAP_D)
+def _rest_days(team: TeamStates) -> Floats:
+    # fmin: a team without a game this season has NaN days behind it and is fully rested.
+    return np.fmin(team.days_since, REST_CAP_D)
 
 
 @team_feature("rest", category="rest", unit="days", data_type="int", lowest=0, highest=REST_CAP_D)
-def _rest(s: Situation, team: TeamState) -> float:
+def _rest(s: Situation, team: TeamStates) -> Floats:
     """Days since the last game of this season, at most 14; 14 before the season's first game."""
-    return float(_rest_days(s, team))
+    return _rest_days(team)
 
 
 @feature(
     "rest_diff", category="rest", unit="days", data_type="int", basis=FORM_BOTH,
     lowest=-REST_CAP_D, highest=REST_CAP_D,
 )  # fmt: skip
-def _rest_diff(s: Situation) -> float:
+def _rest_diff(s: Situation) -> Floats:
     """rest_home - rest_away."""
-    return float(_rest_days(s, s.home) - _rest_days(s, s.away))
+    return _rest_days(s.home) - _rest_days(s.away)
 
 
 @team_feature(
@@ -228,46 +260,41 @@ def _rest_diff(s: Situation) -> float:
     highest=1,
     back_to_back_only=True,
 )
-def _back_to_back(s: Situation, team: TeamState) -> float:
+def _back_to_back(s: Situation, team: TeamStates) -> Floats:
     """1 when the team played yesterday (rest = 1), else 0."""
-    return float(_rest_days(s, team) == 1)
+    return (_rest_days(team) == 1).astype(np.float64)
 
 
 @team_feature("win_pct_10", category="form", unit="share", lowest=0, highest=1)
-def _win_pct_10(s: Situation, team: TeamState) -> float:
+def _win_pct_10(s: Situation, team: TeamStates) -> Floats:
     """(wins + 2.5) / (n + 5) over the last n <= 10 games of this season; a tie is half a win."""
-    recent = team.played[-FORM_GAMES:]
-    wins = sum(1.0 if g.margin > 0 else 0.5 if g.margin == 0 else 0.0 for g in recent)
-    return (wins + 2.5) / (len(recent) + 5)
+    wins = (team.recent > 0).sum(axis=0) + 0.5 * (team.recent == 0).sum(axis=0)
+    return (wins + 2.5) / (np.minimum(team.games, RECENT_GAMES) + 5)
 
 
 @team_feature("margin_10", category="form", unit="points or goals")
-def _margin_10(s: Situation, team: TeamState) -> float | None:
+def _margin_10(s: Situation, team: TeamStates) -> Floats:
     """Mean margin over the last <= 10 games of this season; undefined before the first."""
-    recent = team.played[-FORM_GAMES:]
-    if not recent:
-        return None
-    return sum(g.margin for g in recent) / len(recent)
+    counted = np.where(team.games > 0, np.minimum(team.games, RECENT_GAMES), np.nan)
+    return np.nansum(team.recent, axis=0) / counted
 
 
 @team_feature(
     "streak", category="form", unit="games", data_type="int", lowest=-STREAK_CAP, highest=STREAK_CAP
 )
-def _streak(s: Situation, team: TeamState) -> float:
+def _streak(s: Situation, team: TeamStates) -> Floats:
     """Length of the current run of wins (positive) or losses (negative) this season, at most 5
     either way; a tie ends a run and counts 0."""
-    recent = team.played[-STREAK_CAP:][::-1]
-    if not recent or recent[0].margin == 0:
-        return 0.0
-    won = recent[0].margin > 0
-    run = sum(1 for _ in takewhile(lambda g: g.margin != 0 and (g.margin > 0) == won, recent))
-    return float(run if won else -run)
+    signs = np.sign(team.recent[:STREAK_CAP])
+    run = np.logical_and.accumulate(signs == signs[0], axis=0).sum(axis=0)
+    # No game yet is NaN and a tie is 0: neither is a run.
+    return np.nan_to_num(signs[0]) * run + 0.0
 
 
 @team_feature("games_played", category="form", unit="games", data_type="int", lowest=0)
-def _games_played(s: Situation, team: TeamState) -> float:
+def _games_played(s: Situation, team: TeamStates) -> Floats:
     """Games of this season played so far, preseason excluded."""
-    return float(len(team.played))
+    return team.games
 
 
 @feature(
@@ -279,9 +306,9 @@ def _games_played(s: Situation, team: TeamState) -> float:
     lowest=0,
     highest=1,
 )
-def _neutral(s: Situation) -> float:
+def _neutral(s: Situation) -> Floats:
     """1 when neither team plays at home."""
-    return float(s.neutral)
+    return s.neutral.astype(np.float64)
 
 
 @feature(
@@ -293,9 +320,9 @@ def _neutral(s: Situation) -> float:
     lowest=0,
     highest=1,
 )
-def _postseason(s: Situation) -> float:
+def _postseason(s: Situation) -> Floats:
     """1 in the postseason."""
-    return float(s.postseason)
+    return s.postseason.astype(np.float64)
 
 
 @feature(
@@ -307,6 +334,6 @@ def _postseason(s: Situation) -> float:
     lowest=0,
     highest=1,
 )
-def _division_game(s: Situation) -> float | None:
+def _division_game(s: Situation) -> Floats:
     """1 when both teams belong to one division; undefined before the league's last realignment."""
-    return None if s.same_division is None else float(s.same_division)
+    return s.same_division

@@ -1,47 +1,74 @@
-"""What is known about one game at one instant: the only thing a feature function may look at.
+"""What is known about games at one instant each: the only thing a feature function may look at.
 
-A ``Situation`` is built from facts with ``known_at <= t`` alone, so a feature cannot reach the
-future even by mistake.
+A ``Situation`` holds many moments as columns, one array element a moment, so that a feature is one
+formula over arrays. It is built from facts with ``known_at <= t`` alone, so a feature cannot reach
+the future even by mistake. Instants are int64 microseconds since 1970 UTC, ``NEVER`` where nothing
+was used: it is smaller than every instant, so the latest of several is their maximum.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from typing import NamedTuple
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Instants = NDArray[np.int64]
+NEVER = int(np.iinfo(np.int64).min)
+RECENT_GAMES = 10
 
 
-class PlayedGame(NamedTuple):
-    """A result from one team's side; ``margin`` is own minus opponent's score."""
-
-    day: date
-    margin: int
-
-
-class TeamState(NamedTuple):
-    """One team at t.
+@dataclass(frozen=True)
+class TeamStates:
+    """One side's team at every moment.
 
     ``rating`` is the Elo rating with which it would enter the game (reverted where the season is
-    new to it); ``played`` its known games of this season in playing order. The instants are the
-    latest ``known_at`` of what was used, None when nothing was.
+    new to it); ``games`` counts its known games of this season; ``days_since`` is the distance in
+    days to the last of them (NaN before the first); ``recent[n]`` the margin, own minus opponent's
+    score, of its n-th last (NaN where there is none), ``RECENT_GAMES`` of them. The instants are
+    the latest ``known_at`` of what was used.
     """
 
-    rating: float
-    rating_known_at: datetime | None
-    played: Sequence[PlayedGame]
-    played_known_at: datetime | None
+    rating: Floats
+    rating_known_at: Instants
+    games: Floats
+    days_since: Floats
+    recent: Floats
+    played_known_at: Instants
+    glicko: "GlickoStates | None" = None
+    strength: "StrengthStates | None" = None
 
 
-class Situation(NamedTuple):
-    """One game at t, seen from its schedule entry and its two teams.
+@dataclass(frozen=True)
+class GlickoStates:
+    """Glicko-2 of one side's team on entering the game; see ``ratings.glicko``."""
 
-    ``home_advantage`` is in rating points and already 0 at a neutral site; ``same_division`` is
-    None where divisions are not known for the season.
+    rating: Floats
+    deviation: Floats
+    volatility: Floats
+    known_at: Instants
+
+
+@dataclass(frozen=True)
+class StrengthStates:
+    """Strength in points of one side's team on entering the game; see ``ratings.strength``."""
+
+    points: Floats
+    deviation: Floats
+    known_at: Instants
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Many moments of games, seen from their schedule entries and their two teams.
+
+    ``home_advantage`` is in rating points and already 0 at a neutral site; ``same_division`` is 1,
+    0, or NaN where divisions are not known for the season.
     """
 
-    day: date
-    neutral: bool
-    postseason: bool
-    same_division: bool | None
-    home_advantage: float
-    scheduled_known_at: datetime
-    home: TeamState
-    away: TeamState
+    neutral: NDArray[np.bool_]
+    postseason: NDArray[np.bool_]
+    same_division: Floats
+    home_advantage: Floats
+    scheduled_known_at: Instants
+    home: TeamStates
+    away: TeamStates

@@ -1,33 +1,30 @@
 """The feature store's writing side: definitions, and partitions of ``features_historical``.
 
-A partition (league, season) is replaced as a whole, but only when its content changed: the new rows
-are staged by COPY and compared in the database first, so that running again changes no row.
+A partition (league, season) is replaced as a whole, but only when its content changed. A new one
+goes straight into the table by COPY; where rows exist the new ones are staged and compared in the
+database first, so that running again changes no row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+import numpy as np
 import psycopg
 
-from precog_core.database.copying import copy_rows
+from precog_core.database.copying import copy_arrays
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
-from precog_pipelines.features.builder import (
-    FeatureValue,
-    GameFact,
-    RatingFact,
-    build_features,
-)
+from precog_pipelines.features.builder import FeatureTable, build_features
 from precog_pipelines.features.config import FeaturesConfig, features_config
+from precog_pipelines.features.facts import read_games, read_ratings
 from precog_pipelines.features.registry import Feature, registered
 from precog_pipelines.ratings.config import LeagueElo, elo_config
 from precog_pipelines.ratings.history import find_elo_model, require_rated
 
-_STAGED = (
-    "feature_id", "entity_id", "season", "event_ts", "known_at", "feature_value",
-    "source_snapshot_id",
-)  # fmt: skip
+# Moments encoded at a time: bounds the memory of a long history.
+_MOMENTS_PER_COPY = 8_192
 
 
 @dataclass(frozen=True)
@@ -110,31 +107,23 @@ def compute_features(
     conn: psycopg.Connection,
     league: str,
     seasons: Sequence[int],
+    features: Sequence[Feature],
     *,
     now: datetime,
     elo: LeagueElo,
     config: FeaturesConfig,
-) -> Iterator[FeatureValue]:
-    """All values of whole seasons from the stored games and ratings, nothing written.
+) -> FeatureTable:
+    """``features`` of whole seasons from the stored games and ratings, nothing written.
 
     Raises PrecogError when a finished game up to the last season has no rating yet.
     """
-    queries = load_queries("features")
     last = max(seasons)
     model_id = find_elo_model(conn, league, elo)
     require_rated(conn, model_id, league, last)
-    games = [
-        GameFact(*row) for row in queries.feature_games(conn, league=league, seasons=list(seasons))
-    ]
-    ratings = [
-        RatingFact(*row)
-        for row in queries.feature_ratings(conn, model_id=model_id, league=league, last_season=last)
-    ]
     return build_features(
-        games,
-        ratings,
-        registered(league, config),
-        league=league,
+        read_games(conn, league, list(seasons), config.division_alignment_since.get(league)),
+        read_ratings(conn, model_id, league, last),
+        features,
         parameters=elo.parameters(),
         config=config,
         now=now,
@@ -157,50 +146,76 @@ def write_features(
     # two that overlap then wait for each other and never in a circle.
     for season in sorted(seasons):
         queries.lock_partition(conn, partition=f"precog.features.{league}|{season}")
-    feature_ids = ensure_definitions(conn, registered(league, config))
-    values = compute_features(conn, league, seasons, now=now, elo=elo, config=config)
-
-    queries.create_staging(conn)
-    count = _Count(dict.fromkeys(seasons, 0))
-    copy_rows(conn, "feature_staging", _STAGED, count.through(values, feature_ids))
+    features = registered(league, config, config.stored_sets)
+    feature_ids = ensure_definitions(conn, features)
+    table = compute_features(conn, league, seasons, features, now=now, elo=elo, config=config)
     scope = {"league": league, "seasons": list(seasons), "feature_ids": feature_ids}
     stored = {season for (season,) in queries.stored_seasons(conn, **scope)}
-    new = {season for season, rows in count.by_season.items() if rows and season not in stored}
-    changed = set(new)
+    fresh = ~np.isin(table.season, sorted(stored))
+    changed = {int(season) for season in np.unique(table.season[fresh])}
+    _copy(conn, table.of(fresh) if stored else table, feature_ids, dagster_run_id)
     if stored:
-        # Without statistics on the temporary table the planner would pick nested loops.
-        conn.execute("ANALYZE feature_staging")
-        changed |= {season for (season,) in queries.changed_seasons(conn, **scope)}
-        old = sorted(changed & stored)
-        queries.delete_seasons(conn, league=league, seasons=old, feature_ids=feature_ids)
-    if changed:
-        queries.insert_staged(conn, dagster_run_id=dagster_run_id, seasons=sorted(changed))
-    conn.execute("DROP TABLE feature_staging")
+        changed |= _replace(conn, table.of(~fresh), scope, dagster_run_id)
+    moments = dict(
+        zip(*(n.tolist() for n in np.unique(table.season, return_counts=True)), strict=True)
+    )
     return Written(
-        rows=sum(count.by_season.values()),
-        games=len(count.games),
-        undefined=count.undefined,
-        rows_by_season=count.by_season,
+        rows=len(table) * len(features),
+        games=len(np.unique(table.game_id)),
+        undefined=sum(int(np.isnan(column).sum()) for column in table.values),
+        rows_by_season={s: moments.get(s, 0) * len(features) for s in seasons},
         replaced_seasons=tuple(sorted(changed)),
     )
 
 
-class _Count:
-    """Counts values on their way into the database, so that they are never all in memory."""
+def _replace(
+    conn: psycopg.Connection, table: FeatureTable, scope: dict[str, Any], dagster_run_id: str
+) -> set[int]:
+    """Replace those stored seasons whose content differs from ``table``; returns them."""
+    queries = load_queries("features")
+    queries.create_staging(conn)
+    _copy(conn, table, scope["feature_ids"], None)
+    # Without statistics on the temporary table the planner would pick nested loops.
+    conn.execute("ANALYZE feature_staging")
+    changed = {season for (season,) in queries.changed_seasons(conn, **scope)}
+    if changed:
+        queries.delete_seasons(conn, **scope | {"seasons": sorted(changed)})
+        queries.insert_staged(conn, dagster_run_id=dagster_run_id, seasons=sorted(changed))
+    conn.execute("DROP TABLE feature_staging")
+    return changed
 
-    def __init__(self, by_season: dict[int, int]) -> None:
-        self.by_season = by_season
-        self.games: set[int] = set()
-        self.undefined = 0
 
-    def through(
-        self, values: Iterable[FeatureValue], feature_ids: Sequence[int]
-    ) -> Iterator[tuple[object, ...]]:
-        for value in values:
-            self.by_season[value.season] += 1
-            self.games.add(value.game_id)
-            self.undefined += value.value is None
-            yield (feature_ids[value.feature], *value[1:])
+def _copy(
+    conn: psycopg.Connection,
+    table: FeatureTable,
+    feature_ids: Sequence[int],
+    dagster_run_id: str | None,
+) -> None:
+    """Append ``table`` to the store, or to the staging table when no run is given.
+
+    Moment by moment, because that is the order of the index.
+    """
+    ids = np.array(feature_ids, dtype=np.int64)
+    for start in range(0, len(table), _MOMENTS_PER_COPY):
+        part = slice(start, start + _MOMENTS_PER_COPY)
+        moments = len(table.game_id[part])
+        values = np.stack([column[part] for column in table.values], axis=1).ravel()
+        snapshots = np.repeat(table.source_snapshot_id[part], len(ids))
+        columns: dict[str, np.ndarray | str] = {
+            "feature_id": np.tile(ids, moments),
+            "entity_id": np.repeat(table.game_id[part], len(ids)),
+            "event_ts": np.repeat(table.event_at[part], len(ids)),
+            "known_at": np.stack([column[part] for column in table.known_at], axis=1).ravel(),
+            "feature_value": values,
+            "source_snapshot_id": snapshots,
+        }
+        nulls = {"feature_value": np.isnan(values), "source_snapshot_id": snapshots == 0}
+        if dagster_run_id is None:
+            columns["season"] = np.repeat(table.season[part], len(ids))
+            copy_arrays(conn, "feature_staging", columns, nulls)
+        else:
+            columns |= {"entity_type": "game", "dagster_run_id": dagster_run_id}
+            copy_arrays(conn, "features_historical", columns, nulls)
 
 
 _Content = tuple[str, str, str, str, str]

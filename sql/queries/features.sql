@@ -21,24 +21,38 @@ FROM feature_definitions
 WHERE feature_name = ANY (:names)
 ORDER BY feature_id;
 
--- name: feature_games(league, seasons)
--- In playing order; a game without a date to play on has no moment and no features.
+-- name: feature_games(league, seasons, aligned_since)
+-- In playing order; a game without a date to play on has no moment and no features. No value is
+-- NULL, because the rows are read as arrays: -infinity, NaN or 0 stand for it.
 SELECT
     g.game_id,
     g.season,
     CAST(split_part(g.game_key, ':', 3) AS DATE) AS day,
-    g.kickoff_at,
+    CAST(split_part(g.game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York' AS day_start,
+    coalesce(g.kickoff_at, '-infinity') AS kickoff_at,
     g.game_type = 'postseason' AS postseason,
     g.neutral_site,
     g.home_team_id,
     g.away_team_id,
-    h.conference || '/' || h.division AS home_division,
-    a.conference || '/' || a.division AS away_division,
-    g.home_score,
-    g.away_score,
+    CASE
+        WHEN g.season < CAST(:aligned_since AS INTEGER)
+            OR :aligned_since IS NULL
+            OR h.conference IS NULL OR h.division IS NULL
+            OR a.conference IS NULL OR a.division IS NULL
+            THEN 'NaN'
+        WHEN (h.conference, h.division) = (a.conference, a.division)
+            THEN CAST(1 AS DOUBLE PRECISION)
+        ELSE 0
+    END AS same_division,
+    coalesce(g.home_score, 0) AS home_score,
+    coalesce(g.away_score, 0) AS away_score,
     g.known_at,
-    g.result_known_at,
-    g.source_snapshot_id
+    CASE
+        WHEN g.home_score IS NOT NULL AND g.away_score IS NOT NULL
+            THEN coalesce(g.result_known_at, '-infinity')
+        ELSE '-infinity'
+    END AS result_known_at,
+    coalesce(g.source_snapshot_id, 0) AS source_snapshot_id
 FROM games AS g
 JOIN teams AS h ON h.team_id = g.home_team_id
 JOIN teams AS a ON a.team_id = g.away_team_id
@@ -134,7 +148,7 @@ SELECT
     :dagster_run_id
 FROM feature_staging
 WHERE season = ANY (:seasons)
-ORDER BY feature_id, entity_id, event_ts;
+ORDER BY entity_id, event_ts, feature_id;
 
 -- name: feature_matrix(lead_s, is_decision, include_unknown_start, league, seasons, feature_ids)
 -- One row a game at one moment: its values in the order of feature_ids.
@@ -255,13 +269,15 @@ HAVING count(*) <> cardinality(:feature_ids)
 ORDER BY g.game_key, f.event_ts
 LIMIT 10;
 
--- name: orphan_values()$
--- Values of games that no longer exist.
-SELECT count(*)
+-- name: orphan_values()^
+-- Values whose game, definition or retrieval does not exist: the table has no foreign keys.
+SELECT
+    count(*) FILTER (WHERE f.entity_type = 'game' AND g.game_id IS NULL) AS without_game,
+    count(*) FILTER (WHERE d.feature_id IS NULL) AS without_definition,
+    count(*) FILTER (
+        WHERE f.source_snapshot_id IS NOT NULL AND s.source_snapshot_id IS NULL
+    ) AS without_snapshot
 FROM features_historical AS f
-WHERE f.entity_type = 'game'
-  AND NOT EXISTS (
-      SELECT
-      FROM games AS g
-      WHERE g.game_id = f.entity_id
-  );
+LEFT JOIN games AS g ON g.game_id = f.entity_id
+LEFT JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+LEFT JOIN source_snapshots AS s ON s.source_snapshot_id = f.source_snapshot_id;

@@ -3,14 +3,19 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
-from precog_pipelines.features.builder import FeatureValue, GameFact, RatingFact, build_features
+import numpy as np
+
+from precog_pipelines.features.builder import FeatureValue, build_features, microseconds
 from precog_pipelines.features.config import FeaturesConfig
+from precog_pipelines.features.facts import GameFacts, RatingFacts
 from precog_pipelines.features.registry import Feature
+from precog_pipelines.features.situation import NEVER
 from precog_pipelines.ratings.elo import EloParameters, Era, MarginForm
 from precog_pipelines.ratings.history import FinishedGame, rating_rows
-from tests.synthetic_league import made_up_league
+from tests.synthetic_league import EASTERN, made_up_league
 
 # A league that plays back to back and has divisions, so that every feature is in the registry.
 LEAGUE = "nba"
@@ -19,6 +24,35 @@ ELO = EloParameters(
     k=20, eras=(Era(None, 48.0), Era(2011, 30.0)), reversion=1 / 3, margin=MarginForm.FOOTBALL
 )
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class GameFact(NamedTuple):
+    """A fixture and, once known, its result; instants are UTC."""
+
+    game_id: int
+    season: int
+    day: date
+    kickoff_at: datetime | None
+    postseason: bool
+    neutral: bool
+    home_team_id: int
+    away_team_id: int
+    home_division: str | None
+    away_division: str | None
+    home_score: int | None
+    away_score: int | None
+    known_at: datetime
+    result_known_at: datetime | None
+    source_snapshot_id: int | None
+
+
+class RatingFact(NamedTuple):
+    """A team's rating after a game of ``season``, usable from ``known_at``."""
+
+    team_id: int
+    season: int
+    rating_after: float
+    known_at: datetime
 
 
 @dataclass(frozen=True)
@@ -70,12 +104,54 @@ def league_facts(seed: int = 7) -> Facts:
 
 def build(facts: Facts, features: Sequence[Feature], *, now: datetime = NOW) -> list[FeatureValue]:
     """All values of ``facts``."""
-    return list(
-        build_features(
-            facts.games, facts.ratings, features,
-            league=LEAGUE, parameters=ELO, config=CONFIG, now=now,
-        )
+    table = build_features(
+        game_columns(facts.games), rating_columns(facts.ratings), features,
+        parameters=ELO, config=CONFIG, now=now,
     )  # fmt: skip
+    return list(table.rows())
+
+
+def game_columns(games: Sequence[GameFact]) -> GameFacts:
+    """As ``features.facts.read_games`` gives them."""
+    since = CONFIG.division_alignment_since[LEAGUE]
+
+    def same_division(g: GameFact) -> float:
+        unknown = g.season < since or g.home_division is None or g.away_division is None
+        return float("nan") if unknown else float(g.home_division == g.away_division)
+
+    def instants(values: Sequence[datetime | None]) -> np.ndarray:
+        return np.array([NEVER if v is None else microseconds(v) for v in values], dtype=np.int64)
+
+    def numbers(values: Sequence[int | None]) -> np.ndarray:
+        return np.array([v or 0 for v in values], dtype=np.int64)
+
+    return GameFacts(
+        game_id=numbers([g.game_id for g in games]),
+        season=numbers([g.season for g in games]),
+        day=numbers([(g.day - date(1970, 1, 1)).days for g in games]),
+        day_start_at=instants([datetime.combine(g.day, time(), tzinfo=EASTERN) for g in games]),
+        kickoff_at=instants([g.kickoff_at for g in games]),
+        postseason=np.array([g.postseason for g in games], dtype=bool),
+        neutral=np.array([g.neutral for g in games], dtype=bool),
+        home_team_id=numbers([g.home_team_id for g in games]),
+        away_team_id=numbers([g.away_team_id for g in games]),
+        same_division=np.array([same_division(g) for g in games], dtype=float),
+        home_score=numbers([g.home_score for g in games]),
+        away_score=numbers([g.away_score for g in games]),
+        known_at=instants([g.known_at for g in games]),
+        result_known_at=instants([g.result_known_at for g in games]),
+        source_snapshot_id=numbers([g.source_snapshot_id for g in games]),
+    )
+
+
+def rating_columns(ratings: Sequence[RatingFact]) -> RatingFacts:
+    """As ``features.facts.read_ratings`` gives them."""
+    return RatingFacts(
+        team_id=np.array([r.team_id for r in ratings], dtype=np.int64),
+        season=np.array([r.season for r in ratings], dtype=np.int64),
+        rating_after=np.array([r.rating_after for r in ratings], dtype=float),
+        known_at=np.array([microseconds(r.known_at) for r in ratings], dtype=np.int64),
+    )
 
 
 def truncated(facts: Facts, at: datetime) -> Facts:

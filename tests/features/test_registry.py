@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pytest
 
 from precog_pipelines.features import registry
+from precog_pipelines.features.builder import microseconds
 from precog_pipelines.features.config import FeaturesConfig, features_config
 from precog_pipelines.features.registry import SCHEDULE, feature, registered
-from precog_pipelines.features.situation import PlayedGame, Situation, TeamState
+from precog_pipelines.features.situation import NEVER, RECENT_GAMES, Situation, TeamStates
 
 NFL_FEATURES = [
     "elo_home", "elo_away", "elo_diff", "elo_prob", "rest_home", "rest_away", "rest_diff",
@@ -17,27 +19,53 @@ NFL_FEATURES = [
 ]  # fmt: skip
 
 
-def at(day: int) -> datetime:
-    return datetime(2019, 11, day, 12, tzinfo=UTC)
+DAY = date(2019, 11, 20)
 
 
-def team(*margins: int, first_day: int = 1, rating: float = 1505.0) -> TeamState:
+def at(day: int) -> int:
+    return microseconds(datetime(2019, 11, day, 12, tzinfo=UTC))
+
+
+def team(*margins: int, first_day: int = 1, rating: float = 1505.0) -> TeamStates:
     """A team that played every day from the first of November on, with these margins."""
-    played = [PlayedGame(date(2019, 11, first_day + n), m) for n, m in enumerate(margins)]
-    return TeamState(rating, at(3) if margins else None, played, at(4) if margins else None)
+    recent = [float(m) for m in margins[::-1]][:RECENT_GAMES]
+    recent += [np.nan] * (RECENT_GAMES - len(recent))
+    last_day = date(2019, 11, first_day + len(margins) - 1) if margins else None
+    return TeamStates(
+        rating=np.array([rating]),
+        rating_known_at=np.array([at(3) if margins else NEVER]),
+        games=np.array([float(len(margins))]),
+        days_since=np.array([float((DAY - last_day).days) if last_day else np.nan]),
+        recent=np.array(recent)[:, None],
+        played_known_at=np.array([at(4) if margins else NEVER]),
+    )
 
 
-def situation(home: TeamState, away: TeamState, **fields) -> Situation:
-    given = {
-        "day": date(2019, 11, 20), "neutral": False, "postseason": False, "same_division": False,
-        "home_advantage": 48.0, "scheduled_known_at": at(1),
-    } | fields  # fmt: skip
-    return Situation(home=home, away=away, **given)
+def situation(
+    home: TeamStates,
+    away: TeamStates,
+    *,
+    neutral: bool = False,
+    postseason: bool = False,
+    same_division: float = 0.0,
+    home_advantage: float = 48.0,
+    scheduled_known_at: int | None = None,
+) -> Situation:
+    return Situation(
+        neutral=np.array([neutral]),
+        postseason=np.array([postseason]),
+        same_division=np.array([same_division]),
+        home_advantage=np.array([home_advantage]),
+        scheduled_known_at=np.array([scheduled_known_at or at(1)]),
+        home=home,
+        away=away,
+    )
 
 
 def value(name: str, s: Situation) -> float | None:
     (found,) = [f for f in registered("nba", FeaturesConfig()) if f.name == name]
-    return found.compute(s)
+    (number,) = found.compute(s)
+    return None if np.isnan(number) else float(number)
 
 
 def test_the_nfl_has_the_specified_features_in_order() -> None:
@@ -100,11 +128,11 @@ def test_streak_is_the_signed_current_run(margins: tuple[int, ...], streak: int)
 
 
 def test_schedule_flags() -> None:
-    s = situation(team(), team(), neutral=True, postseason=True, same_division=True)
+    s = situation(team(), team(), neutral=True, postseason=True, same_division=1.0)
     assert [value(n, s) for n in ("neutral", "postseason", "division_game")] == [1.0, 1.0, 1.0]
     s = situation(team(), team())
     assert [value(n, s) for n in ("neutral", "postseason", "division_game")] == [0.0, 0.0, 0.0]
-    assert value("division_game", situation(team(), team(), same_division=None)) is None
+    assert value("division_game", situation(team(), team(), same_division=float("nan"))) is None
 
 
 def test_a_value_is_known_with_the_latest_of_what_it_rests_on() -> None:
@@ -115,7 +143,7 @@ def test_a_value_is_known_with_the_latest_of_what_it_rests_on() -> None:
     assert known["elo_away"] == known["elo_home"] == at(3)
     assert known["rest_home"] == known["rest_diff"] == known["streak_home"] == at(4)
     late = situation(team(3), team(), scheduled_known_at=at(9))
-    assert {f.basis.known_at(late) for f in registered("nfl", features_config())} == {at(9)}
+    assert {int(f.basis.known_at(late)[0]) for f in registered("nfl", features_config())} == {at(9)}
 
 
 def test_every_definition_says_what_it_is_and_when_it_is_known() -> None:
@@ -129,11 +157,11 @@ def test_every_definition_says_what_it_is_and_when_it_is_known() -> None:
 def test_a_feature_without_a_docstring_or_with_a_taken_name_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(registry, "_REGISTRY", list(registry._REGISTRY))
     with pytest.raises(ValueError, match="needs a docstring"):
-        feature("silent", category="form", unit="x", basis=SCHEDULE)(lambda s: 1.0)
+        feature("silent", category="form", unit="x", basis=SCHEDULE)(lambda s: s.home.rating)
 
-    def documented(s: Situation) -> float:
+    def documented(s: Situation) -> np.ndarray:
         """One."""
-        return 1.0
+        return np.ones(1)
 
     feature("new_one", category="form", unit="x", basis=SCHEDULE)(documented)
     assert registered("nfl", features_config())[-1].calculation == "One."

@@ -34,7 +34,9 @@ VALUES = "features_historical"
 )
 def feature_definitions(postgres: PostgresResource) -> dg.MaterializeResult:
     config = features_config()
-    features = {f.key: f for league in LEAGUES for f in registered(league, config)}
+    features = {
+        f.key: f for league in LEAGUES for f in registered(league, config, config.stored_sets)
+    }
     with postgres.database().transaction() as conn:
         ensure_definitions(conn, list(features.values()))
         preview = [
@@ -117,14 +119,11 @@ def features_historical(
 
 
 def _write(database: Database, league: str, seasons: list[int], run_id: str) -> Written:
-    """Seasons are independent partitions; two connections write them on two cores.
-
-    Foreign keys are checked row by row, and that is most of the time it takes.
-    """
+    """Seasons are independent partitions; two connections write them on two cores."""
     now = datetime.now(UTC)
     config = features_config()
     with database.transaction() as conn:
-        ensure_definitions(conn, registered(league, config))
+        ensure_definitions(conn, registered(league, config, config.stored_sets))
 
     def write(part: list[int]) -> Written:
         with database.transaction() as conn:
