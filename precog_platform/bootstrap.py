@@ -57,7 +57,10 @@ class Stage:
 
 
 class StageBook:
-    """``bootstrap.json`` of a home: the data source it was filled from, and seconds per stage."""
+    """``bootstrap.json`` of a home: the data it was filled from, and seconds per stage.
+
+    ``recorded`` is the content of the recorded quotes that were loaded beside it, if any.
+    """
 
     def __init__(self, home: Path) -> None:
         self._path = home / _BOOK
@@ -65,6 +68,7 @@ class StageBook:
         self.source: dict[str, str] = content.get("source", {})
         self.seconds: dict[str, float] = content.get("stage_seconds", {})
         self.complete: bool = content.get("complete", False)
+        self.recorded: str | None = content.get("recorded")
 
     def save(self) -> None:
         """Replace the file in one step, so that a crash leaves the old or the new one."""
@@ -73,6 +77,7 @@ class StageBook:
             "source": self.source,
             "stage_seconds": self.seconds,
             "complete": self.complete,
+            "recorded": self.recorded,
         }
         with partial.open("w") as out:
             json.dump(content, out, indent=2)
@@ -123,9 +128,18 @@ def stages(database: Database, seasons: list[int]) -> list[Stage]:
 
 
 def run_stages(
-    todo: list[Stage], launcher: Launcher, database: Database, book: StageBook, console: Console
+    todo: list[Stage],
+    launcher: Launcher,
+    database: Database,
+    book: StageBook,
+    console: Console,
+    *,
+    last: bool = True,
 ) -> None:
-    """Run the stages that the book does not list as finished, showing progress and time."""
+    """Run the stages that the book does not list as finished, showing progress and time.
+
+    ``last``: with them the home is complete.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<44}"),
@@ -150,8 +164,9 @@ def run_stages(
                 console.print(f"{stage.title}: {seconds:.1f} s")
             book.seconds[stage.key] = seconds
             book.save()
-    book.complete = True
-    book.save()
+    if last:
+        book.complete = True
+        book.save()
 
 
 @contextmanager

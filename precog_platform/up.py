@@ -33,6 +33,7 @@ from precog_platform.processes import (
     sole_user,
 )
 from precog_platform.provider import choose, record
+from precog_platform.recorded import open_recording, recorded_stages, remember
 from precog_platform.summary import build_summary, render_summary, save_summary
 
 _MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
@@ -46,6 +47,7 @@ def run_up(
     exit_when_done: bool,
     port: int,
     mlflow_port: int,
+    recorded: Path | None = None,
 ) -> None:
     """Start everything, fill a new home, print the summary, stay until Ctrl-C.
 
@@ -53,6 +55,7 @@ def run_up(
     this home, the database is unreachable or newer than the code, or a server or stage fails.
     """
     home = precog_home()
+    recording = open_recording(recorded) if recorded else None
     # A shell that starts this in the background makes it ignore Ctrl-C; being told to stop counts.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -72,17 +75,20 @@ def run_up(
             environment = prepare_home(database, home)
             environment["PRECOG_MLFLOW_UI_URL"] = f"http://127.0.0.1:{mlflow_port}"
             record(database, choice)
+            if recording:
+                remember(database, book, recording)
             supervisor = Supervisor(home, environment)
             stack.callback(supervisor.stop)
             client = _start_servers(supervisor, database, home, port, mlflow_port, own_mlflow)
             stack.callback(client.close)
-        if not book.complete:
+        if not book.complete or recording:
             book.source = choice.as_dict()
             book.seconds.setdefault("start", round(time.monotonic() - started, 1))
             book.save()
             watch = _watch(supervisor, home)
             with naming_a_lost_server(home):
-                todo = stages(database, seasons)
+                todo = [] if book.complete else stages(database, seasons)
+                todo += recorded_stages(recording) if recording else []
                 run_stages(todo, ServedLauncher(client, watch), database, book, console)
         if own_mlflow:
             mlflow = supervisor.server("mlflow")

@@ -247,7 +247,8 @@ SELECT game_key, home_score, away_score, kickoff_at, result_known_at
 FROM games
 WHERE status = 'final'
   AND (
-      greatest(home_score, away_score) > 150
+      greatest(home_score, away_score)
+          > CASE WHEN league IN ('nba', 'wnba', 'ncaab') THEN 250 ELSE 150 END
       OR known_at > result_known_at
       OR result_known_at > now()
       OR kickoff_at > now()

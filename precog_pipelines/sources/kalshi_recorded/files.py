@@ -34,6 +34,11 @@ class RecordedFolder:
         return cls(_only(folder, GAMES, "games"), _only(folder, CANDLES, "candles"))
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def read_text(path: Path) -> tuple[str, str]:
     """The text of a file, unpacked where it is compressed, and the SHA-256 of its bytes.
 
@@ -43,7 +48,7 @@ def read_text(path: Path) -> tuple[str, str]:
         content = path.read_bytes()
     except OSError as error:
         raise PrecogError(f"cannot read {path}: {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
@@ -53,7 +58,7 @@ def read_text(path: Path) -> tuple[str, str]:
                 "nothing of it was stored"
             ) from None
     try:
-        return content.decode("ascii"), digest
+        return content.decode("ascii"), sha256
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise PrecogError(
@@ -62,14 +67,14 @@ def read_text(path: Path) -> tuple[str, str]:
         ) from None
 
 
-def snapshot(path: Path, dataset: str, league: str, digest: str, rows: int) -> SourceSnapshot:
+def snapshot(path: Path, dataset: str, league: str, sha256: str, rows: int) -> SourceSnapshot:
     """The retrieval behind a file, for ``source_snapshots``."""
     return SourceSnapshot(
         source=SOURCE,
         dataset=dataset,
         league=league,
         uri=str(path),
-        sha256=digest,
+        sha256=sha256,
         row_count=rows,
         fetched_at=datetime.now(UTC),
         published_at=None,
