@@ -1,0 +1,3 @@
+UPDATE leagues
+SET trading_enabled = false
+WHERE league = 'nba';
