@@ -1,8 +1,9 @@
-"""The paper exchange, taker side (trading-rules §10): fills on a stored book, at its prices.
+"""The paper exchange (trading-rules §10): fills on a stored book, at its prices, or rests.
 
 It fills against what the book showed, best level first, never more than a level's size and never
 at the mid. It does not model queues or our own impact, and a report on paper results has to say
-so. Every id it gives derives from the client order id: asking twice gives the same answer.
+so. Every id it gives derives from the client order id: asking twice gives the same answer. What
+becomes of an order that rests is the business of ``resting.py``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from precog_core.prices import ZERO, Action, Side, complement, decimal_text
-from precog_trading.exchanges.port import OrderOutcome, OrderTicket, VenueFill
+from precog_trading.exchanges.port import Listing, OrderOutcome, OrderTicket, VenueFill
 from precog_trading.rules.fees import FINE_ROUNDING, FeeSchedule, FeeUnknown, Role, fee
 
 
@@ -65,16 +66,12 @@ class PaperExchange:
     account_precision: Decimal = FINE_ROUNDING
 
     def submit(self, ticket: OrderTicket) -> OrderOutcome:
-        """Fill what the book allows up to the limit; the remainder of an IOC order is canceled.
+        """Fill what the book allows up to the limit; the remainder of an IOC order is canceled,
+        that of a GTC order rests until its time is over.
 
         A fill-or-kill order fills whole or not at all, a post-only order that would cross is
-        rejected, a reduce-only order is capped at what is held. Resting is refused until
-        the exchange models it.
+        rejected, a reduce-only order is capped at what is held.
         """
-        if ticket.time_in_force == "gtc" and not ticket.post_only:
-            return _rejected(
-                ticket, "resting_unsupported", "the paper exchange takes only ioc and fok orders"
-            )
         wanted = ticket.quantity
         if ticket.reduce_only:
             wanted = min(wanted, ticket.held_quantity)
@@ -87,9 +84,8 @@ class PaperExchange:
         if ticket.post_only:
             if matches:
                 return _rejected(ticket, "would_cross", "a post-only order may not take liquidity")
-            return _rejected(
-                ticket, "resting_unsupported", "the paper exchange takes only ioc and fok orders"
-            )
+            if ticket.time_in_force != "gtc":
+                return _rejected(ticket, "cannot_rest", "a post-only order must be good to rest")
         available = sum((level.quantity for level in matches), ZERO)
         if ticket.time_in_force == "fok" and available < wanted:
             return _closed(ticket, "canceled", (), "not_filled_whole", "the book was too small")
@@ -97,8 +93,20 @@ class PaperExchange:
         if schedule is None or not schedule.is_known:
             return _rejected(ticket, "fee_unknown", "no fee schedule with a formula is in force")
         fills = self._fills(ticket, book, schedule, matches)
-        whole = available == ticket.quantity
-        return _closed(ticket, "filled" if whole else "canceled", fills)
+        if available == ticket.quantity:
+            return _closed(ticket, "filled", fills)
+        # What a reduce-only order may not sell anyway does not rest.
+        if ticket.time_in_force == "gtc" and available < wanted:
+            expired = ticket.expires_at is not None and book.observed_at >= ticket.expires_at
+            if not expired:
+                return OrderOutcome("resting", venue_order_id(ticket), fills, None)
+        return _closed(ticket, "canceled", fills)
+
+    def listing(self, tickets: Sequence[OrderTicket], at: datetime) -> Listing:
+        """Complete and empty: an answer of the paper exchange is never lost, because it is
+        committed together with the order, so what is in doubt never got here.
+        """
+        return Listing(at, complete=True, orders={})
 
     def _fills(
         self, ticket: OrderTicket, book: Book, schedule: FeeSchedule, matches: Sequence[Level]
@@ -120,7 +128,7 @@ class PaperExchange:
                 )
             fills.append(
                 VenueFill(
-                    venue_fill_id=f"{_venue_order_id(ticket)}-{number}",
+                    venue_fill_id=f"{venue_order_id(ticket)}-{number}",
                     price=level.price,
                     quantity=level.quantity,
                     fee=charged.total,
@@ -167,7 +175,8 @@ def _match(ticket: OrderTicket, wanted: Decimal, offers: Sequence[Level]) -> lis
     return taken
 
 
-def _venue_order_id(ticket: OrderTicket) -> str:
+def venue_order_id(ticket: OrderTicket) -> str:
+    """The id the paper exchange gives: the same whenever it is asked."""
     return f"{ticket.environment}-{ticket.client_order_id}"
 
 
@@ -179,9 +188,7 @@ def _closed(
     error_message: str | None = None,
 ) -> OrderOutcome:
     closed_at = max((fill.executed_at for fill in fills), default=ticket.sent_at)
-    return OrderOutcome(
-        status, _venue_order_id(ticket), fills, closed_at, error_code, error_message
-    )
+    return OrderOutcome(status, venue_order_id(ticket), fills, closed_at, error_code, error_message)
 
 
 def _rejected(ticket: OrderTicket, code: str, message: str) -> OrderOutcome:

@@ -126,11 +126,29 @@ def test_post_only_is_rejected_when_it_would_cross() -> None:
 
 
 @pytest.mark.parametrize("post_only", [True, False])
-def test_an_order_that_would_rest_is_refused_in_words(post_only: bool) -> None:
-    done = submit(
-        replace(TICKET, post_only=post_only, time_in_force="gtc", limit_price=Decimal("0.50"))
-    )
-    assert (done.status, done.error_code) == ("rejected", "resting_unsupported")
+def test_an_order_good_till_canceled_rests_below_the_book(post_only: bool) -> None:
+    below = replace(
+        TICKET, post_only=post_only, time_in_force="gtc", limit_price=Decimal("0.50"),
+        expires_at=SENT + timedelta(seconds=30),
+    )  # fmt: skip
+    assert (submit(below).status, submit(below).closed_at) == ("resting", None)
+    late = replace(GOLDEN, observed_at=SENT + timedelta(seconds=31))
+    assert submit(below, late).status == ("canceled"), "its time was over when the book was seen"
+
+
+def test_a_resting_order_takes_what_crosses_first() -> None:
+    done = submit(replace(TICKET, time_in_force="gtc", limit_price=Decimal("0.57")))
+    assert (done.status, done.filled_quantity) == ("resting", 430)
+
+
+def test_a_reduce_only_order_rests_for_no_more_than_is_held() -> None:
+    book = Book(SENT, SENT, "simulated", levels(("0.57", "400")), ())
+    sale = replace(
+        TICKET, action=Action.SELL, limit_price=Decimal("0.55"), time_in_force="gtc",
+        reduce_only=True, held_quantity=Decimal(15),
+    )  # fmt: skip
+    done = submit(sale, book)
+    assert (done.status, done.filled_quantity) == ("canceled", 15), "all that may be sold is sold"
 
 
 def test_without_a_book_the_order_is_canceled() -> None:
