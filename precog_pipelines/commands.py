@@ -1,13 +1,17 @@
 """The commands this package adds to `precog`: games and quotes entered by hand."""
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from precog_core.errors import PrecogError
+from precog_core.kalshi.commands import kalshi
 from precog_core.sections import declare_section
 
 games = typer.Typer(help="Games of this home.", no_args_is_help=True)
@@ -32,8 +36,39 @@ def register(app: typer.Typer) -> None:
     app.add_typer(quotes, name="quotes")
     register_ratings(app)
     register_models(app)
+    # Beside what precog_core has under the same name: it knows no games.
+    kalshi.command("brier")(price_brier)
     for section, model in _SECTIONS.items():
         declare_section(section, f"precog_pipelines.{model}")
+
+
+def price_brier(
+    league: Annotated[str, typer.Option(help="League code.")] = "nba",
+    platform: Annotated[str, typer.Option(help="kalshi or kalshi_demo.")] = "kalshi",
+    minutes: Annotated[
+        list[int], typer.Option(help="Minutes before the start; repeat for several.")
+    ] = [0, 60, 360],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """How well the market's last trades before a game foretold it, from stored candles."""
+    from precog_core.database import open_database
+    from precog_pipelines.sources.kalshi_recorded.accuracy import price_accuracy
+
+    with open_database() as database, database.transaction() as conn:
+        found = price_accuracy(conn, league, minutes, platform)
+    if as_json:
+        rows = [asdict(one) for one in found]
+        typer.echo(json.dumps({"league": league, "platform": platform, "prices": rows}))
+        return
+    table = Table(title=f"{league.upper()} on {platform}: last trade before the start")
+    for heading in ("Minutes before", "Games", "Brier", "Log loss", "ECE", "Median age s"):
+        table.add_column(heading, justify="right")
+    for one in found:
+        table.add_row(
+            str(one.lead_min), str(one.n), f"{one.brier:.4f}", f"{one.log_loss:.4f}",
+            f"{one.ece:.3f}", f"{one.median_age_s:.0f}",
+        )  # fmt: skip
+    Console(soft_wrap=True).print(table)
 
 
 @games.callback()

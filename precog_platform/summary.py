@@ -42,6 +42,8 @@ _LABELS = {
     "simulated": "SIMULATED quotes (generated from the results; not market prices)",
     "assumed_closing_line": "quotes ASSUMED FROM CLOSING LINES (declared 31-minute look-ahead)",
     "recorded": "recorded market quotes",
+    "recorded_candle": "recorded Kalshi trades, bid and ask assumed around them",
+    "kalshi_recorded": "real NBA results recorded beside Kalshi's candles",
 }
 
 

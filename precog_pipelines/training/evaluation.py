@@ -34,6 +34,7 @@ MARKET_WORDS = {
     "simulated": "simulated quotes",
     "assumed_closing_line": "assumed from closing lines",
     "recorded": "recorded quotes",
+    "recorded_candle": "last recorded trades",
 }
 
 

@@ -65,45 +65,69 @@ ORDER BY market_id
 ON CONFLICT (market_id, period_s, bar_end_ts) DO NOTHING;
 
 -- name: closing_probabilities(league, seasons)
--- P(home wins) of the last price before the start, one row per game: a recorded market before an
--- assumed closing line before a simulated one. Quotes entered by hand do not count.
-WITH home_markets AS (
-    SELECT g.game_id, g.kickoff_at, m.market_id, m.platform_id
+-- P(home wins) of the last price before the start, one row per game: a recorded quote before a
+-- recorded trade, then an assumed closing line, then a simulated quote. Quotes entered by hand do
+-- not count. Where only the away team's market was recorded its price is turned around.
+WITH winner_markets AS (
+    SELECT g.game_id, g.kickoff_at, m.market_id, m.platform_id,
+           m.yes_team_id = g.home_team_id AS is_home
     FROM games AS g
     JOIN events AS e USING (game_id)
     JOIN markets AS m
         ON m.event_id = e.event_id
-        AND m.yes_team_id = g.home_team_id
+        AND (
+            m.yes_team_id = g.home_team_id
+            OR (m.yes_team_id = g.away_team_id AND m.platform_id IN ('kalshi', 'kalshi_demo'))
+        )
     WHERE g.league = :league
       AND g.season = ANY (:seasons)
 ),
 closes AS (
-    SELECT h.game_id, c.close_price AS p_home, 'assumed_closing_line' AS source, 2 AS rank
-    FROM home_markets AS h
+    SELECT w.game_id, w.is_home, c.close_price AS price, 'assumed_closing_line' AS source, 3 AS rank
+    FROM winner_markets AS w
     JOIN market_candles AS c USING (market_id)
-    WHERE h.platform_id = 'closing_line'
+    WHERE w.platform_id = 'closing_line'
       AND c.period_s = 86400
-      AND c.bar_end_ts = h.kickoff_at
+      AND c.bar_end_ts = w.kickoff_at
     UNION ALL
-    SELECT h.game_id, last.mid, last.source, CASE last.source WHEN 'recorded' THEN 1 ELSE 3 END
-    FROM home_markets AS h
+    SELECT w.game_id, w.is_home, last.mid, last.source,
+           CASE last.source WHEN 'recorded' THEN 1 ELSE 4 END
+    FROM winner_markets AS w
     CROSS JOIN LATERAL (
         SELECT (q.yes_bid + q.yes_ask) / 2 AS mid, q.source
         FROM market_snapshots AS q
-        WHERE q.market_id = h.market_id
+        WHERE q.market_id = w.market_id
           AND q.source IN ('recorded', 'simulated')
           AND q.yes_bid IS NOT NULL
           AND q.yes_ask IS NOT NULL
-          AND q.observed_at <= h.kickoff_at
-          AND q.observed_at > h.kickoff_at - INTERVAL '24 hours'
+          AND q.observed_at <= w.kickoff_at
+          AND q.observed_at > w.kickoff_at - INTERVAL '24 hours'
         ORDER BY q.observed_at DESC
         LIMIT 1
     ) AS last
-    WHERE h.platform_id <> 'closing_line'
+    WHERE w.platform_id <> 'closing_line'
+    UNION ALL
+    SELECT w.game_id, w.is_home, last.close_price, 'recorded_candle', 2
+    FROM winner_markets AS w
+    CROSS JOIN LATERAL (
+        SELECT c.close_price
+        FROM market_candles AS c
+        WHERE c.market_id = w.market_id
+          AND c.period_s = 60
+          AND c.close_price IS NOT NULL
+          AND c.bar_end_ts <= w.kickoff_at
+          AND c.bar_end_ts > w.kickoff_at - INTERVAL '24 hours'
+        ORDER BY c.bar_end_ts DESC
+        LIMIT 1
+    ) AS last
+    WHERE w.platform_id IN ('kalshi', 'kalshi_demo')
 )
-SELECT DISTINCT ON (game_id) game_id, p_home::DOUBLE PRECISION AS p_home, source
+SELECT DISTINCT ON (game_id)
+    game_id,
+    CASE WHEN is_home THEN price ELSE 1 - price END::DOUBLE PRECISION AS p_home,
+    source
 FROM closes
-ORDER BY game_id, rank;
+ORDER BY game_id, rank, is_home DESC;
 
 -- name: quotes_summary(platform_id, league, seasons)^
 SELECT count(*) AS quotes,
