@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from precog_core.database import Database, open_database
@@ -94,6 +97,36 @@ def _command(arguments: tuple[str, ...], measured: bool) -> list[str]:
     settings = Path(__file__).with_name("coverage.ini")
     coverage = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}"]
     return [*coverage, str(PRECOG), *arguments]
+
+
+def supervised(home: Home) -> list[psutil.Process]:
+    """The processes that a supervisor of this home has started and their descendants."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get("PRECOG_SUPERVISED_HOME") == str(home.folder):
+                found.append(process)
+    return found
+
+
+def kill_everything(home: Home, supervisor: "subprocess.Popen[bytes]") -> None:
+    """``kill -9`` of the supervisor, of all it started, and of PostgreSQL."""
+    supervisor.kill()
+    supervisor.wait()
+    for process in supervised(home):
+        with suppress(psutil.Error):
+            process.kill()
+    kill_postgresql(home)
+
+
+def kill_postgresql(home: Home) -> None:
+    """``kill -9`` of the embedded server of a home, if it runs."""
+    pid_file = home.folder / "postgres" / "postmaster.pid"
+    if not pid_file.exists():
+        return
+    lines = pid_file.read_text().splitlines()
+    if lines and psutil.pid_exists(int(lines[0])):
+        os.kill(int(lines[0]), signal.SIGKILL)
 
 
 class _opened:

@@ -1,16 +1,14 @@
 """`precog bootstrap`: real stages, repeated and killed, end in the same rows."""
 
 import json
-import os
 import random
 import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.end_to_end.conftest import Home
+from tests.end_to_end.conftest import Home, kill_postgresql
 from tests.end_to_end.league import GAMES_A_SEASON, SEASONS
 from tests.end_to_end.tables import untouched
 
@@ -71,7 +69,7 @@ def test_killed_at_random_points_it_ends_in_the_same_rows(
     process = home.start("bootstrap", "--games", str(league_file), log=log)
     _until_started(home)
     time.sleep(rng.uniform(2, 8))
-    _kill_postgres(home)
+    kill_postgresql(home)
     assert process.wait(timeout=120) != 0
     said = log.read_text()
     assert "PostgreSQL ended unexpectedly; run the same command again" in said
@@ -93,12 +91,3 @@ def _until_started(home: Home) -> None:
     deadline = time.monotonic() + 60
     while not (home.folder / "bootstrap.json").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-
-
-def _kill_postgres(home: Home) -> None:
-    pid_file = home.folder / "postgres" / "postmaster.pid"
-    if not pid_file.exists():
-        return
-    lines = pid_file.read_text().splitlines()
-    if lines and psutil.pid_exists(int(lines[0])):
-        os.kill(int(lines[0]), signal.SIGKILL)
