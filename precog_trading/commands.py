@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,9 +53,15 @@ def register(app: typer.Typer) -> None:
     app.command("trades")(trades)
     app.command("pnl")(pnl)
     app.add_typer(_ledger, name="ledger")
+    from precog_trading.desk_commands import approve, edges, paper
     from precog_trading.explain.commands import explain
+    from precog_trading.methods.commands import methods
 
     app.add_typer(explain, name="explain")
+    app.add_typer(methods, name="methods")
+    app.add_typer(paper, name="paper")
+    app.command("edges")(edges)
+    app.command("approve")(approve)
     declare_section("trading", "precog_trading.config:TradingConfig")
     declare_section("strategies", "precog_trading.versions:StrategiesConfig")
     declare_section("methods", "precog_trading.versions:MethodsConfig")
@@ -71,7 +78,7 @@ def positions(
     """Show positions: what was bought, at what price, and what it came to."""
     from precog_trading.ledger.statements import rows
 
-    with _connection() as conn:
+    with connection() as conn:
         found = rows(
             conn,
             "performance",
@@ -82,8 +89,8 @@ def positions(
         )
         source = _source(conn, environment)
     if as_json:
-        return _print_json({"data_source": source, "positions": found})
-    _print_table(
+        return print_json({"data_source": source, "positions": found})
+    print_table(
         found,
         "ticker side original_quantity entry_price exit_price fees realized_pnl status "
         "strategy_name model_name entry_time",
@@ -92,19 +99,26 @@ def positions(
 
 
 def trades(
-    limit: Limit = 30, environment: InEnvironment = Environment.PAPER, as_json: AsJson = False
+    limit: Limit = 30,
+    environment: InEnvironment = Environment.PAPER,
+    as_json: AsJson = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Comma-separated, every column, decimals exact.")
+    ] = False,
 ) -> None:
     """Show trades: one line per fill, with the edge at the price paid."""
     from precog_trading.ledger.statements import rows
 
-    with _connection() as conn:
+    with connection() as conn:
         found = rows(conn, "performance", "trades", environment=environment.value, maximum=limit)
         source = _source(conn, environment)
     if as_json:
-        return _print_json({"data_source": source, "trades": found})
-    _print_table(
+        return print_json({"data_source": source, "trades": found})
+    if as_csv:
+        return print_csv(found)
+    print_table(
         found,
-        "event_ts ticker action side quantity price fee edge_at_execution strategy_name "
+        "trade_id event_ts ticker action side quantity price fee edge_at_execution strategy_name "
         "model_name quote_source",
     )
     return _print_source(source)
@@ -114,11 +128,11 @@ def pnl(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False)
     """Show profit and loss by strategy and model; the sum is the account's, exactly."""
     from precog_trading.reports.summary import trading_summary
 
-    with _connection() as conn:
+    with connection() as conn:
         summary = trading_summary(conn, environment.value)
     if as_json:
-        return _print_json(summary)
-    _print_table(
+        return print_json(summary)
+    print_table(
         summary["pnl"],
         "strategy_name strategy_version model_name model_version positions realised settlement "
         "fees open_cost net",
@@ -140,11 +154,11 @@ def verify(environment: InEnvironment = Environment.PAPER, as_json: AsJson = Fal
     """Recompute every position and sum from the fills; exit 1 when anything differs."""
     from precog_trading.ledger.audit import verify_ledger
 
-    with _connection() as conn:
+    with connection() as conn:
         audit = verify_ledger(conn, environment.value)
     content = audit.as_dict()
     if as_json:
-        _print_json(content)
+        print_json(content)
     else:
         console = Console(highlight=False)
         console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
@@ -160,7 +174,8 @@ def verify(environment: InEnvironment = Environment.PAPER, as_json: AsJson = Fal
 
 
 @contextmanager
-def _connection() -> "Iterator[psycopg.Connection]":
+def connection() -> "Iterator[psycopg.Connection]":
+    """A transaction on this home's database, its server started for as long if need be."""
     from precog_core.database import open_database
 
     with open_database() as database, database.transaction() as conn:
@@ -173,17 +188,34 @@ def _source(conn: "psycopg.Connection", environment: Environment) -> str:
     return source_label(quote_sources(conn, environment.value))
 
 
-def _print_json(content: Mapping[str, Any]) -> None:
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON object, decimals as exact text."""
     from precog_trading.ledger.statements import as_json
 
     typer.echo(as_json(content))
+
+
+def print_csv(found: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with a line of names, as spreadsheets read them; nothing for no rows."""
+    import csv
+    import sys
+
+    if not found:
+        return
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(found[0])
+    writer.writerows(
+        [value.isoformat() if isinstance(value, datetime) else value for value in row.values()]
+        for row in found
+    )
 
 
 def _print_source(source: str) -> None:
     Console(highlight=False, soft_wrap=True).print(f"prices: {source}")
 
 
-def _print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
+def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
+    """The named columns, or ``none``."""
     console = Console(highlight=False)
     if not found:
         console.print("none")

@@ -1,0 +1,104 @@
+"""``precog edges``, ``precog approve``, ``precog paper reset``."""
+
+import getpass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import typer
+
+from precog_core.errors import PrecogError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of this session.")]
+
+paper = typer.Typer(no_args_is_help=True, help="The paper account: play money, real rules.")
+
+
+@paper.callback()
+def _paper() -> None:
+    """The paper account: play money, real rules."""
+
+
+def edges(
+    minimum: Annotated[str, typer.Option("--min", help="Dollars per contract, fees off.")] = "0",
+    league: Annotated[str | None, typer.Option(help="Only this league.")] = None,
+    past: Annotated[
+        bool, typer.Option("--past", help="Also games that have started; their edge is history.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 30,
+    environment: Annotated[str, typer.Option(help="paper, demo or live.")] = "paper",
+    as_json: AsJson = False,
+) -> None:
+    """Show what each side of an open market is worth now: probability less ask less fee."""
+    from precog_trading.commands import connection, print_json, print_table
+    from precog_trading.ledger.statements import rows
+
+    try:
+        least = Decimal(minimum)
+    except InvalidOperation:
+        raise PrecogError(f"--min {minimum!r} is not a number such as 0.05") from None
+    with connection() as conn:
+        found = rows(
+            conn, "desk", "edges", environment=environment, league=league, minimum=least,
+            past=past, maximum=limit,
+        )  # fmt: skip
+    if as_json:
+        return print_json({"edges": found})
+    return print_table(
+        found,
+        "decision_id ticker side true_win_probability market_price fee expected_value "
+        "confidence_level recommended_action model_name known_at kickoff_at",
+    )
+
+
+def approve(
+    decision_id: Annotated[int, typer.Argument(help="A decision with skip reason needs_approval.")],
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long the yes may be used.")] = (
+        15
+    ),
+    by: By = None,
+) -> None:
+    """Say yes to a decision that needs a person; the next tick may then buy that side.
+
+    Nothing is bought at once: the next quote goes through every other rule first.
+    """
+    from precog_trading.commands import connection
+    from precog_trading.desk import approve as record
+
+    with connection() as conn:
+        decision, until = record(
+            conn, decision_id, by or getpass.getuser(), timedelta(minutes=minutes)
+        )
+    typer.echo(
+        f"{decision['side'].upper()} of {decision['ticker']} may be bought until "
+        f"{until:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+@paper.command("reset")
+def reset(
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the ledger.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give the paper account its starting cash again; past results stay and still add up."""
+    from precog_core.config import load_section
+    from precog_trading.commands import connection, print_json
+    from precog_trading.config import TradingConfig
+    from precog_trading.desk import reset_paper_account
+    from precog_trading.reports.text import cell
+
+    if not yes:
+        typer.confirm("Withdraw the paper account's cash and deposit the start anew?", abort=True)
+    with connection() as conn:
+        cash = load_section("trading", TradingConfig, conn=conn).paper.starting_cash_usd
+        changed = reset_paper_account(conn, cash, by or getpass.getuser(), reason)
+    if as_json:
+        return print_json({"accounts": changed})
+    for row in changed:
+        typer.echo(f"{row['platform_id']}: {cell(row['before'])} to {cell(row['after'])} dollars")
+    if not changed:
+        typer.echo("nothing to reset: no paper account differs from its starting cash")
+    return None

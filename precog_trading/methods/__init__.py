@@ -1,0 +1,1 @@
+"""Methods as a person handles them: create, release, compare, export, import, withdraw."""
