@@ -1,16 +1,18 @@
 """`precog up`: every server of one home, and on a new home the bootstrap through Dagster."""
 
+import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 from rich.console import Console
 
 from precog_core.database import Database, open_database
@@ -20,6 +22,7 @@ from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
 from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
+from precog_platform.health import CHECK_EVERY_S, note_health
 from precog_platform.instance import close_orphaned_runs, prepare_home
 from precog_platform.keeper import Keeper, Restart
 from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
@@ -36,6 +39,7 @@ from precog_platform.provider import choose, record
 from precog_platform.recorded import open_recording, recorded_stages, remember
 from precog_platform.summary import build_summary, render_summary, save_summary
 
+_log = logging.getLogger(__name__)
 _MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
 _START_TIMEOUT_S = 120.0
 
@@ -105,10 +109,7 @@ def run_up(
         own_database = not os.environ.get("PRECOG_DATABASE_URL")
         keeper = Keeper(supervisor, EmbeddedServer(home) if own_database else None)
         try:
-            while True:
-                for restart in keeper.look():
-                    console.print(_news(restart))
-                time.sleep(1)
+            _keep_running(keeper, database, console)
         except KeyboardInterrupt:
             console.print("Stopping …")
 
@@ -190,6 +191,27 @@ def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
         require_postgresql(home)
 
     return require_alive
+
+
+def _keep_running(keeper: Keeper, database: Database, console: Console) -> None:
+    """Until Ctrl-C: start again what dies, and write down what was seen."""
+    next_note = time.monotonic()
+    unwritten: list[Restart] = []
+    while True:
+        restarts = keeper.look()
+        for restart in restarts:
+            console.print(_news(restart))
+        unwritten += restarts
+        if restarts or time.monotonic() >= next_note:
+            next_note = time.monotonic() + CHECK_EVERY_S
+            try:
+                note_health(database, unwritten, datetime.now(UTC))
+                unwritten.clear()
+            except psycopg.OperationalError as error:
+                # The database is away; the keeper brings it back, and then this is written.
+                next_note = time.monotonic() + 1
+                _log.warning("the state of the servers is written later: %s", error)
+        time.sleep(1)
 
 
 def _news(restart: Restart) -> str:

@@ -120,6 +120,11 @@ _KINDS = (
         "Open the run in the Dagster UI; repeat it from there once the cause is gone.",
     ),
     Kind(
+        "server_restarted", "medium", "system", "dagster",
+        "A server of `precog up` ended unexpectedly and was started again.",
+        "Once: nothing. Repeatedly: the reason is in its log, in the folder logs of the home.",
+    ),
+    Kind(
         "check_failed", "high", "data", "dagster",
         "An asset check failed. Medium when it does not block.",
         "Open the check in the Dagster UI; its metadata says what was found.",
