@@ -48,6 +48,8 @@ class Candidate:
     limit: Decimal | None = None
     quantity: Decimal | None = None
     stake: Decimal | None = None
+    attempt: int = 1
+    """which try at this leg its order would be"""
 
     @property
     def grid(self) -> Grid:

@@ -2,10 +2,11 @@
 
 It is pure. What it needs comes in, what it concludes comes out, and the same facts give the same
 decisions on any machine: candidates are judged alone first (rows 1 to 11 of the gate), then the
-account takes them best edge first (rows 12 to 15), each seeing what was taken before it.
+account takes them best edge first (rows 12 to 15), each seeing what was taken before it. Exits
+come last, because one of them asks which candidates found no room, and are reported first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from precog_core.errors import PrecogError
@@ -13,6 +14,8 @@ from precog_core.prices import Action, Side
 from precog_trading.config import TradingConfig
 from precog_trading.engine.account import Account
 from precog_trading.engine.candidate import Candidate, canonical, known
+from precog_trading.engine.exits import blocked_by_caps, decide_exits
+from precog_trading.engine.plans import plan_for
 from precog_trading.engine.state import (
     Decision,
     EdgeRow,
@@ -25,10 +28,11 @@ from precog_trading.engine.state import (
     Tick,
     TickDecisions,
     TradingState,
+    prediction_from_result,
 )
 from precog_trading.rules import account_gate, entry_gate, value_gate
 from precog_trading.rules.assumptions import takes_assumptions
-from precog_trading.rules.entry_gate import Situation, is_believable
+from precog_trading.rules.entry_gate import Situation, in_candidate_window, is_believable
 from precog_trading.rules.ids import client_order_id, decision_key, edge_key
 
 _ALONE = entry_gate.ROWS + value_gate.ROWS
@@ -49,27 +53,41 @@ def decide(
     tick: Tick,
     config: TradingConfig,
 ) -> TickDecisions:
-    """One decision for every candidate (market, side, strategy, model) of this tick.
+    """One decision for every candidate (market, side, strategy, model) of this tick, one for every
+    exit condition that triggers, and a mark for every position whose market has a new quote.
 
     ``quotes`` are the tick's new quotes, at most one per market, none known after
     ``tick.decided_at``. ``predictions`` may hold any predictions of their games: those not known
     yet are ignored, of the rest the latest per game and model counts. A method meets the markets
-    of its strategy's and model's league.
+    of its strategy's and model's league; a market that is quoted only because something is held
+    there is no candidate outside the time before or after the game that the strategy looks at.
 
-    Decisions come sorted by platform, ticker, side and version names. Raises PrecogError for a
-    quote from the future, a market quoted twice, or a market the state does not describe.
+    Exits come first, by platform, ticker, side and position; entries by platform, ticker, side and
+    version names. Raises PrecogError for a quote from the future, a market quoted twice, or a
+    market the state does not describe.
     """
     at = Situation(state, tick, config)
     _check_quotes(quotes, at)
     latest = _latest_predictions(predictions, tick)
+    newest = {quote.market_id: quote for quote in quotes}
     candidates = sorted(_candidates(quotes, latest, methods, at), key=_name)
-    reasons: dict[int, str | None] = {}
-    for index, candidate in enumerate(candidates):
-        reasons[index] = _judge_alone(candidate, at)
-    passed = [index for index, reason in reasons.items() if reason is None]
+    reasons = _judge_all(candidates, newest, at)
+    blocked = blocked_by_caps(zip(candidates, reasons, strict=True))
+    exits, marks = decide_exits(newest, latest, blocked, at)
+    entries = [_decision(c, reason, at) for c, reason in zip(candidates, reasons, strict=True)]
+    return TickDecisions((*exits, *entries), tuple(marks))
+
+
+def _judge_all(
+    candidates: Sequence[Candidate], newest: Mapping[int, Quote], at: Situation
+) -> list[str | None]:
+    """The reason against each candidate, None for those taken."""
+    reasons = [_judge_alone(candidate, at) for candidate in candidates]
+    passed = [index for index, reason in enumerate(reasons) if reason is None]
+    if not passed:
+        return reasons
     passed.sort(key=lambda index: _rank(candidates[index]))
-    if passed:
-        account = Account(at, {**state.last_quotes, **{q.market_id: q for q in quotes}})
+    account = Account(at, {**at.state.last_quotes, **newest})
     legs: set[tuple[Any, ...]] = set()
     for index in passed:
         candidate = candidates[index]
@@ -78,9 +96,7 @@ def decide(
         legs.add(leg)
         if reasons[index] is None:
             account.take(candidate)
-    return TickDecisions(
-        tuple(_decision(candidate, reasons[i], tick) for i, candidate in enumerate(candidates))
-    )
+    return reasons
 
 
 def _candidates(
@@ -90,6 +106,7 @@ def _candidates(
     at: Situation,
 ) -> list[Candidate]:
     found = []
+    held = {position.market_id for position in at.state.portfolio.positions}
     for quote in quotes:
         market = at.state.markets[quote.market_id]
         assume = at.config.replay.assume
@@ -98,8 +115,13 @@ def _candidates(
             leagues = (method.strategy.league, method.model.league)
             if any(league not in (None, market.league) for league in leagues):
                 continue
+            rules = method.strategy.rules
+            if quote.market_id in held and not in_candidate_window(market, rules, at):
+                continue
             prediction = None
-            if market.game_id is not None:
+            if rules.certainty is not None:
+                prediction = prediction_from_result(market, rules.certainty)
+            elif market.game_id is not None:
                 prediction = predictions.get((market.game_id, method.model.model_id))
             for side in Side:
                 notes: dict[str, Any] = {
@@ -202,7 +224,8 @@ def _recency(prediction: Prediction) -> tuple[Any, ...]:
     return prediction.event_ts, prediction.known_at, prediction.prediction_id
 
 
-def _decision(candidate: Candidate, reason: str | None, tick: Tick) -> Decision:
+def _decision(candidate: Candidate, reason: str | None, at: Situation) -> Decision:
+    tick = at.tick
     market, method, edge = candidate.market, candidate.method, candidate.edge
     strategy, model, method_name = _version_names(method)
     market_name = f"{market.platform_id}:{market.ticker}"
@@ -233,7 +256,7 @@ def _decision(candidate: Candidate, reason: str | None, tick: Tick) -> Decision:
         strategy_id=method.strategy.strategy_id,
         model_id=method.model.model_id,
         method_id=method.method_id,
-        prediction_id=None if prediction is None else prediction.prediction_id,
+        prediction_id=_stored_id(prediction),
         outcome=Outcome.TAKEN if taken else Outcome.SKIPPED,
         skip_reason=reason,
         probability=None if edge is None else edge.shrunk,
@@ -245,7 +268,7 @@ def _decision(candidate: Candidate, reason: str | None, tick: Tick) -> Decision:
         quote_observed_at=candidate.quote.observed_at,
         confidence=candidate.confidence,
         edge_row=_edge_row(candidate, market_name),
-        order=_order(candidate, tick, key, market_name) if taken else None,
+        order=_order(candidate, at, key, market_name) if taken else None,
         inputs=canonical(candidate.notes),
     )
 
@@ -274,18 +297,23 @@ def _edge_row(candidate: Candidate, market_name: str) -> EdgeRow | None:
     )
 
 
-def _order(candidate: Candidate, tick: Tick, key: str, market_name: str) -> OrderIntent:
+def _stored_id(prediction: Prediction | None) -> int | None:
+    """The prediction's row; a certainty taken from a result has none."""
+    return None if prediction is None or prediction.from_result else prediction.prediction_id
+
+
+def _order(candidate: Candidate, at: Situation, key: str, market_name: str) -> OrderIntent:
     strategy, model, _ = _version_names(candidate.method)
     return OrderIntent(
         client_order_id=client_order_id(
-            environment=tick.environment,
+            environment=at.tick.environment,
             strategy=strategy,
             model=model,
             market=market_name,
             side=candidate.side,
             purpose=Purpose.ENTRY,
             decision_key=key,
-            attempt=1,
+            attempt=candidate.attempt,
         ),
         market_id=candidate.market.market_id,
         side=candidate.side,
@@ -293,4 +321,6 @@ def _order(candidate: Candidate, tick: Tick, key: str, market_name: str) -> Orde
         purpose=Purpose.ENTRY,
         limit_price=known(candidate.limit),
         quantity=known(candidate.quantity),
+        attempt_number=candidate.attempt,
+        plan=plan_for(candidate.method, at.config),
     )

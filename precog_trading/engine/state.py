@@ -12,7 +12,7 @@ None always means "not known", never zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from precog_trading.engine.holding import MidBar as MidBar
 from precog_trading.engine.holding import OpenPosition as OpenPosition
 from precog_trading.engine.holding import PositionMark as PositionMark
 from precog_trading.engine.holding import TrailingState as TrailingState
+from precog_trading.rules.assignment import Arm as Arm
 from precog_trading.rules.conditions import ExitCondition as ExitCondition
 from precog_trading.rules.conditions import ExitPriority as ExitPriority
 from precog_trading.rules.exit_plan import ExitPlan as ExitPlan
@@ -92,6 +93,8 @@ class Prediction:
     event_ts: datetime
     known_at: datetime
     features_known_at: datetime | None = None
+    from_result: bool = False
+    """not a model's: the certainty of a strategy that looks at finished games"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,9 @@ class MarketFacts:
     home_team_id: int | None = None
     away_team_id: int | None = None
     yes_team_id: int | None = None
+    winner_team_id: int | None = None
+    """who won a final game, as known at the decision time; None for a tie"""
+    result_known_at: datetime | None = None
 
     @property
     def yes_is_home(self) -> bool:
@@ -183,6 +189,10 @@ class Method:
     status: str | None = None
     kelly_fraction: Decimal | None = None
     position_usd: Decimal | None = None
+    profit_target: Decimal | None = None
+    """its own target gain, in place of those by confidence"""
+    arm: Arm | None = None
+    """the part of the games it trades; None: all"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +444,31 @@ class TickDecisions:
 
     decisions: tuple[Decision, ...] = ()
     marks: tuple[PositionMark, ...] = ()
+
+
+def prediction_from_result(market: MarketFacts, certainty: Decimal) -> Prediction | None:
+    """What a known result says about a market: ``certainty`` that it pays on the winner.
+
+    None while no winner is known, and for a tie, which the venue settles at half a dollar.
+    """
+    at = market.result_known_at
+    if market.game_id is None or market.winner_team_id is None or at is None:
+        return None
+    home_won = market.winner_team_id == market.home_team_id
+    p_home = certainty if home_won else 1 - certainty
+    return Prediction(
+        prediction_id=0,
+        game_id=market.game_id,
+        model_id=0,
+        training_run_id=0,
+        p_home=p_home,
+        p_low=p_home,
+        p_high=p_home,
+        trained_until=datetime.min.replace(tzinfo=UTC),
+        event_ts=at,
+        known_at=at,
+        from_result=True,
+    )
 
 
 def model_probability(market: MarketFacts, side: Side, prediction: Prediction) -> Decimal:

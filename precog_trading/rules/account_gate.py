@@ -39,7 +39,41 @@ def relation(candidate: Candidate, at: Situation, account: Account) -> str | Non
         notes["last_exit_at"] = last_exit
         if at.now - last_exit < timedelta(seconds=gate.cooldown):
             return "cooldown"
+    if not _may_try_again(candidate, at):
+        return "cooldown"
     return "opposes_position" if account.holds_opposite(candidate) else None
+
+
+def _may_try_again(candidate: Candidate, at: Situation) -> bool:
+    """Whether the leg's order may be sent (again); gives the candidate its attempt number.
+
+    An order that found nothing to buy is tried again after the wait of its number, at most
+    ``exec.entry_attempts`` times within ``gate.cooldown`` seconds, each through the whole gate.
+    """
+    method, settings = candidate.method, at.config.exec
+    leg = (
+        candidate.market.market_id,
+        candidate.side,
+        method.strategy.strategy_id,
+        method.model.model_id,
+        method.method_id,
+    )
+    since = at.now - timedelta(seconds=at.config.gate.cooldown)
+    missed = [
+        one.decided_at
+        for one in at.state.portfolio.missed
+        if (one.market_id, one.side, one.strategy_id, one.model_id, one.method_id) == leg
+        and one.decided_at > since
+    ]
+    if not missed:
+        return True
+    candidate.attempt = len(missed) + 1
+    candidate.notes["missed_attempts"] = len(missed)
+    candidate.notes["last_attempt_at"] = max(missed)
+    if candidate.attempt > settings.entry_attempts:
+        return False
+    wait = timedelta(seconds=settings.entry_wait_s[len(missed) - 1])
+    return at.now - max(missed) >= wait
 
 
 def size(candidate: Candidate, at: Situation, account: Account) -> str | None:

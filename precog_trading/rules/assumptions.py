@@ -9,17 +9,30 @@ from precog_trading.config import AssumeSettings
 from precog_trading.rules.fees import FINE_ROUNDING, STANDARD_RATES, FeeSchedule
 from precog_trading.settings import LIVE_ENVIRONMENTS
 
+RECORDED_CANDLE = "recorded_candle"
+"""A venue's bar as a quote: its price was traded, its book is assumed."""
+
 
 def takes_assumptions(
     source: str, platform_id: str, environment: str, settings: AssumeSettings
 ) -> bool:
-    """Whether a quote of ``source`` on ``platform_id`` is no observation of a real book.
-
-    The paper exchange fills such quotes on the decision's own book.
-    """
+    """Whether a quote of ``source`` on ``platform_id`` lacks what only a real book shows."""
     if environment in LIVE_ENVIRONMENTS:
         return False
     return source in settings.sources or platform_id in settings.platforms
+
+
+def fills_on_own_book(
+    source: str, platform_id: str, environment: str, settings: AssumeSettings
+) -> bool:
+    """Whether the paper exchange fills an order on the very quote it was decided on.
+
+    Only where no next quote was ever observed: simulated and assumed ones. A recorded candle
+    takes assumptions about its book, but the next one was recorded too, and orders meet that.
+    """
+    return source != RECORDED_CANDLE and takes_assumptions(
+        source, platform_id, environment, settings
+    )
 
 
 def assumed_fee_schedule(platform_id: str, settings: AssumeSettings) -> FeeSchedule | None:

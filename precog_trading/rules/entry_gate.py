@@ -14,14 +14,17 @@ from functools import cached_property
 
 from precog_trading.config import TradingConfig
 from precog_trading.engine.candidate import Candidate, known
+from precog_trading.engine.plans import plan_of_today
 from precog_trading.engine.state import (
     Environment,
+    ExitPlan,
     MarketFacts,
     OpenBreaker,
     Quote,
     Tick,
     TradingState,
 )
+from precog_trading.rules.assignment import assigned_arm
 from precog_trading.rules.controls import (
     RUNNING,
     default_state,
@@ -29,10 +32,17 @@ from precog_trading.rules.controls import (
     in_maintenance,
     strictest,
 )
+from precog_trading.strategies.base import EntryStrategy
 
-_BEFORE_START = frozenset({"scheduled", "pregame"})
+BEFORE_START = frozenset({"scheduled", "pregame"})
 _IN_PLAY = frozenset({"live", "halftime"})
 _STARTED = _IN_PLAY | {"final"}
+_ALLOWED_STATES = {
+    Environment.BACKTEST: ("draft", "testing", "active"),
+    Environment.PAPER: ("testing", "active"),
+    Environment.DEMO: ("testing", "active"),
+    Environment.LIVE: ("active",),
+}
 _HOUR = Decimal(3600)
 
 
@@ -71,6 +81,18 @@ class Situation:
         """(earliest, latest) an entry may be made before the start."""
         limits = self.config.gate.outside_window
         return _hours(limits.from_h), _hours(limits.until_h)
+
+    def plan_of_today(self, *, hold_to_settlement: bool) -> ExitPlan:
+        """The plan of positions that were bought without one."""
+        return self._holding_plan if hold_to_settlement else self._managed_plan
+
+    @cached_property
+    def _holding_plan(self) -> ExitPlan:
+        return plan_of_today(self.config, hold_to_settlement=True)
+
+    @cached_property
+    def _managed_plan(self) -> ExitPlan:
+        return plan_of_today(self.config, hold_to_settlement=False)
 
     @cached_property
     def approved(self) -> frozenset[tuple[int, str, int, int]]:
@@ -183,11 +205,15 @@ def mapping(candidate: Candidate, at: Situation) -> str | None:
 def window(candidate: Candidate, at: Situation) -> str | None:
     """Row 5: between the earliest and the latest moment before the scheduled start.
 
-    A game that is postponed, suspended or canceled has no start to be before.
+    A game that is postponed, suspended or canceled has no start to be before. A strategy that
+    looks at finished games has its window after the result instead.
     """
     market, rules = candidate.market, candidate.method.strategy.rules
     candidate.notes["kickoff_at"] = market.kickoff_at
     candidate.notes["game_status"] = market.game_status
+    if rules.certainty is not None:
+        candidate.notes["result_known_at"] = market.result_known_at
+        return None if _after_result(market, rules, at) else "outside_window"
     if market.kickoff_at is None:
         return "outside_window"
     to_start = market.kickoff_at - at.now
@@ -199,14 +225,38 @@ def window(candidate: Candidate, at: Situation) -> str | None:
         return "outside_window"
     if market.game_status in _STARTED:
         return "game_started"
-    return None if market.game_status in _BEFORE_START else "outside_window"
+    return None if market.game_status in BEFORE_START else "outside_window"
+
+
+def in_candidate_window(market: MarketFacts, rules: EntryStrategy, at: Situation) -> bool:
+    """Whether a quote of now is a candidate for a strategy at all (trading-rules §5): before the
+    start as the gate limits it, in play or after the result where the strategy looks there.
+    """
+    if rules.certainty is not None:
+        return _after_result(market, rules, at)
+    if market.kickoff_at is None:
+        return False
+    if rules.in_play and market.game_status in _IN_PLAY:
+        return True
+    earliest, latest = at.window
+    return latest <= market.kickoff_at - at.now <= earliest
+
+
+def _after_result(market: MarketFacts, rules: EntryStrategy, at: Situation) -> bool:
+    known_at = market.result_known_at
+    if market.game_status != "final" or market.winner_team_id is None or known_at is None:
+        return False
+    return rules.earliest <= at.now - known_at <= -rules.latest
 
 
 def versions(candidate: Candidate, at: Situation) -> str | None:
-    """Row 6: the versions may trade here and the model never saw this game."""
+    """Row 6: the versions may trade here, the game is in their arm, the model never saw it.
+
+    A backtest may try a draft: that is what it is for.
+    """
     method = candidate.method
     notes = candidate.notes
-    allowed = ("active",) if at.environment is Environment.LIVE else ("testing", "active")
+    allowed = _ALLOWED_STATES[at.environment]
     notes["strategy_status"] = method.strategy.status
     if method.status is not None:
         notes["method_status"] = method.status
@@ -217,6 +267,12 @@ def versions(candidate: Candidate, at: Situation) -> str | None:
     notes["model_status"] = method.model.status
     if method.model.status not in allowed:
         return "model_state"
+    if method.arm is not None:
+        key = candidate.market.game_key or ""
+        arm = assigned_arm(method.arm.experiment, method.arm.arms, key)
+        notes["experiment"], notes["arm"] = method.arm.experiment, arm
+        if arm != method.arm.name:
+            return "other_arm"
     return "model_leak" if _model_leaks(candidate) else None
 
 

@@ -8,6 +8,7 @@ division: gain >= g is mark >= entry·(1 + g).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cached_property
 
 from precog_core.prices import ONE, PRICE_STEP, ZERO, Grid, floor_to
 from precog_trading.config_exits import ByConfidence, ExitSettings
@@ -21,7 +22,7 @@ Observation = tuple[Decimal | None, Decimal | None]
 """(spread, 24 h volume) of one quote; a spread of None is a book with an empty side."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """One position at one moment. ``mark`` None: nobody bids.
 
@@ -45,6 +46,14 @@ class Look:
     seconds_to_end: float | None = None
     breaker: bool = False
     replacement: bool = False
+
+    @cached_property
+    def stop_loss_price(self) -> Decimal:
+        return stop_loss_price(self.plan, self.entry, self.confidence, self.grid)
+
+    @cached_property
+    def target_price(self) -> Decimal:
+        return target_price(self.plan, self.entry, self.confidence)
 
 
 def stop_loss_price(plan: ExitPlan, entry: Decimal, confidence: str | None, grid: Grid) -> Decimal:
@@ -140,9 +149,7 @@ def tick_below(grid: Grid, price: Decimal) -> Decimal:
 
 
 def _stop_loss(look: Look) -> bool:
-    if look.mark is None:
-        return False
-    return look.mark <= stop_loss_price(look.plan, look.entry, look.confidence, look.grid)
+    return look.mark is not None and look.mark <= look.stop_loss_price
 
 
 def _circuit_breaker(look: Look) -> bool:
@@ -169,9 +176,7 @@ def _liquidity_dried_up(look: Look) -> bool:
 
 
 def _profit_target(look: Look) -> bool:
-    return look.mark is not None and look.mark >= target_price(
-        look.plan, look.entry, look.confidence
-    )
+    return look.mark is not None and look.mark >= look.target_price
 
 
 def _partial_exit_target(look: Look) -> bool:

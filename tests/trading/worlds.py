@@ -144,7 +144,11 @@ class World:
     config: TradingConfig = field(default_factory=lambda: CONFIG)
 
     def decide(self) -> list[Decision]:
-        return list(self.tick_decisions().decisions)
+        """The entry decisions: what the tests of the gate are about."""
+        return [x for x in self.tick_decisions().decisions if x.purpose is Purpose.ENTRY]
+
+    def exits(self) -> list[Decision]:
+        return [x for x in self.tick_decisions().decisions if x.purpose is Purpose.EXIT]
 
     def tick_decisions(self) -> TickDecisions:
         return decide(

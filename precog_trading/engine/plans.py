@@ -1,0 +1,28 @@
+"""The exit plan a position starts with: settings, method and strategy as they are at its entry."""
+
+from precog_trading.config import TradingConfig
+from precog_trading.engine.state import ExitPlan, Method
+from precog_trading.strategies.base import HOLD_EXITS, MANAGED_EXITS
+
+
+def plan_for(method: Method, config: TradingConfig) -> ExitPlan:
+    """What ``position_metadata`` of a position bought by ``method`` says."""
+    rules = method.strategy.rules
+    return ExitPlan(
+        exit=config.exit,
+        trailing=config.trailing,
+        profit_target=method.profit_target,
+        hold_to_settlement=rules.hold_to_settlement,
+        conditions=rules.exits,
+    )
+
+
+def plan_of_today(config: TradingConfig, *, hold_to_settlement: bool) -> ExitPlan:
+    """The plan of a position that was bought without one."""
+    conditions = HOLD_EXITS if hold_to_settlement else MANAGED_EXITS
+    return ExitPlan(
+        exit=config.exit,
+        trailing=config.trailing,
+        hold_to_settlement=hold_to_settlement,
+        conditions=conditions,
+    )
