@@ -14,7 +14,11 @@ from precog_pipelines.sources.kalshi.matching import (
     ListedEvent,
     match_events,
 )
-from precog_pipelines.sources.kalshi.tickers import read_event_ticker, split_teams
+from precog_pipelines.sources.kalshi.tickers import (
+    read_event_ticker,
+    split_by_one,
+    split_teams,
+)
 
 CODES = ("KC", "DEN", "LV", "NE", "LVN", "E", "LAR", "SEA", "NYY", "BOS")
 TEAMS = {("nfl", code): number for number, code in enumerate(CODES, start=1)}
@@ -174,3 +178,28 @@ def test_the_games_of_a_doubleheader_are_told_apart_by_time_or_number() -> None:
     neither = match_events([event("KXMLBGAME-26AUG091000KCDEN")], games, TEAMS)
     assert by_time.matches[0].game_id == by_number.matches[0].game_id == 101
     assert neither.unmatched[0].reason == "several_games"
+
+
+def test_one_team_leaves_the_other_where_it_is_a_known_code() -> None:
+    known = {"LV", "NE", "LVN", "KC", "NEL"}
+    assert split_by_one("LVNE", "NE", known) == ("LV", "NE")
+    assert split_by_one("LVNE", "LV", known) == ("LV", "NE")
+    assert split_by_one("LVNE", "KC", known) is None
+    assert split_by_one("LVXX", "LV", known) is None
+    assert split_by_one("LV", "LV", known) is None
+    # NE at LVNE or NELV at NE: two ways are none.
+    assert split_by_one("NELVNE", "NE", {"NE", "LVNE", "NELV"}) is None
+
+
+def test_an_event_recorded_from_one_side_is_matched_only_where_that_is_expected() -> None:
+    lone = event(outcomes={"KC": 12})
+    result = match_events([lone], [fixture()], TEAMS, lone_markets=True)
+    assert result.matches[0].yes_teams == {12: TEAMS["nfl", "KC"]}
+    assert match_events([lone], [fixture()], TEAMS).unmatched[0].reason == "not_two_markets"
+    other_way = match_events([lone], [fixture(**SWAPPED)], TEAMS, lone_markets=True)
+    assert other_way.unmatched[0].reason == "home_and_away_swapped"
+    strange = event("KXNFLGAME-26NOV29KCXXX", outcomes={"KC": 12})
+    result = match_events([strange], [fixture()], TEAMS, lone_markets=True)
+    assert result.unmatched[0].reason == "teams_not_in_ticker"
+    none = match_events([event(outcomes={})], [fixture()], TEAMS, lone_markets=True)
+    assert none.unmatched[0].reason == "not_two_markets"
