@@ -12,10 +12,12 @@ from psycopg.types.json import Jsonb
 
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
-from precog_trading.engine.state import Method, ModelVersion, StrategyVersion
+from precog_trading.engine.state import Arm, Method, ModelVersion, StrategyVersion
 from precog_trading.ledger.statements import Row, one, rows, value
 from precog_trading.versions import (
+    ExecutionConfig,
     MethodsConfig,
+    PositionManagementConfig,
     RiskConfig,
     StrategiesConfig,
     StrategySpec,
@@ -56,6 +58,8 @@ def methods_in_force(conn: psycopg.Connection) -> list[Method]:
 def method_from_row(row: Row) -> Method:
     """A method with its strategy's rules built, from a row of ``methods_in_force``."""
     risk = RiskConfig.model_validate(row["risk_config"])
+    exits = PositionManagementConfig.model_validate(row["position_mgmt_config"])
+    arm = ExecutionConfig.model_validate(row["execution_config"]).arm
     return Method(
         strategy=StrategyVersion(
             strategy_id=row["strategy_id"],
@@ -78,6 +82,8 @@ def method_from_row(row: Row) -> Method:
         status=row["status"],
         kelly_fraction=risk.kelly,
         position_usd=risk.position_usd,
+        profit_target=exits.profit_target,
+        arm=None if arm is None else Arm(arm.experiment, arm.name, arm.arms),
     )
 
 
@@ -156,7 +162,8 @@ def _register_method(
     )  # fmt: skip
     if method_id is None:
         return []
-    value(conn, "registry", "release_method", method_id=method_id, who=APPROVED_BY)
+    if spec.release == "testing":
+        value(conn, "registry", "release_method", method_id=method_id, who=APPROVED_BY)
     return [f"{name} {version}"]
 
 

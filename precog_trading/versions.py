@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -57,8 +57,29 @@ class PositionManagementConfig(Section):
     profit_target: Share | None = None
 
 
+class ArmConfig(Section):
+    """The part of the games that a method trades, for comparing methods on equal terms.
+
+    ``arms`` are all arms of the experiment in a fixed order, ``name`` is this method's.
+    """
+
+    experiment: str = Field(min_length=1)
+    name: str
+    arms: tuple[str, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _name_is_an_arm(self) -> Self:
+        if len(set(self.arms)) != len(self.arms):
+            raise ValueError(f"arms {', '.join(self.arms)} repeat a name")
+        if self.name not in self.arms:
+            raise ValueError(f"name is {self.name!r}; expected one of {', '.join(self.arms)}")
+        return self
+
+
 class ExecutionConfig(Section):
-    """``execution_config`` of a method: nothing to set yet, and nothing else is accepted."""
+    """``execution_config`` of a method: ``arm``, where it trades only a part of the games."""
+
+    arm: ArmConfig | None = None
 
 
 class MethodTemplate(Section):
@@ -79,6 +100,8 @@ class MethodSpec(Section):
     league: str
     strategy: str
     model: str = "champion"
+    release: Literal["testing", "draft"] = "testing"
+    """testing trades in paper as soon as it exists; a draft waits for a person, and backtests"""
     template: str | None = None
     risk: RiskConfig = RiskConfig()
     position_mgmt: PositionManagementConfig = PositionManagementConfig()

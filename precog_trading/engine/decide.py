@@ -105,7 +105,9 @@ def _candidates(
     methods: Iterable[Method],
     at: Situation,
 ) -> list[Candidate]:
-    found = []
+    found: list[Candidate] = []
+    if not at.tick.entries:
+        return found
     held = {position.market_id for position in at.state.portfolio.positions}
     for quote in quotes:
         market = at.state.markets[quote.market_id]

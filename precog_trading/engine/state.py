@@ -339,6 +339,8 @@ class Tick:
     backtest_run_id: int | None = None
     run_key: str = ""
     dagster_run_id: str | None = None
+    entries: bool = True
+    """False: positions are looked at again without news, so nothing is a candidate"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ RETURNING method_id;
 
 -- name: methods_in_force()
 SELECT
-    me.method_id, me.method_name, me.method_version, me.status, me.risk_config,
+    me.method_id, me.method_name, me.method_version, me.status,
+    me.risk_config, me.position_mgmt_config, me.execution_config,
     s.strategy_id, s.strategy_name, s.strategy_version, s.status AS strategy_status,
     s.config AS strategy_config, s.league AS strategy_league,
     pm.model_id, pm.model_name, pm.model_version, pm.status AS model_status,

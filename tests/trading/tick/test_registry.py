@@ -11,7 +11,7 @@ from precog_core.errors import PrecogError
 from precog_trading.registry import methods_in_force, register_configured
 from tests.trading import season
 
-STRATEGY = ("pre_game", "v1.0", "testing", "bootstrap")
+STRATEGIES = ["pre_game", "pre_game_managed", "settlement_arbitrage"]
 
 
 def versions(conn: psycopg.Connection) -> list[tuple[str, str, str, str]]:
@@ -27,13 +27,13 @@ def test_configured_versions_are_created_once_and_released_for_paper(db: Databas
         created = register_configured(conn)
         again = register_configured(conn)
         strategies = conn.execute(
-            "SELECT strategy_name, strategy_version, status, approved_by FROM strategies"
+            "SELECT strategy_name, strategy_version, status, approved_by FROM strategies "
+            "ORDER BY strategy_name"
         ).fetchall()
         (method,) = methods_in_force(conn)
-    assert created[0] == "pre_game v1.0"
-    assert len(created) == 2
+    assert created == [*(f"{name} v1.0" for name in STRATEGIES), "nfl_pre_game v1.0"]
     assert again == []
-    assert strategies == [STRATEGY]
+    assert strategies == [(name, "v1.0", "testing", "bootstrap") for name in STRATEGIES]
     assert (method.strategy.name, method.model.name) == ("pre_game", "nfl-xgboost")
     assert method.strategy.rules.hold_to_settlement
     assert method.status == "testing"
@@ -41,7 +41,7 @@ def test_configured_versions_are_created_once_and_released_for_paper(db: Databas
 
 def test_a_method_waits_for_its_champion(db: Database) -> None:
     with db.transaction() as conn:
-        assert register_configured(conn) == ["pre_game v1.0"]
+        assert register_configured(conn) == [f"{name} v1.0" for name in STRATEGIES]
         season.create_league(conn)
         assert len(register_configured(conn)) == 1
 
