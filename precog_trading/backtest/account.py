@@ -1,68 +1,94 @@
 """The account of a backtest: what the ledger tables hold in paper, as Python objects.
 
-The rows have the names and units of the tables they become. Positions are folds of executions and
-cash is the sum of ledger entries, by the same functions as in paper; only where they are kept
-differs.
+Rows have the names, units and scales of the tables they become, and are made by the ledger's own
+pure functions; here they are only kept. Money that came out of a database has six places, so what
+is kept has them too: the text of a decision's inputs must not depend on where it was decided.
 """
 
+import json
+from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from precog_core.prices import ZERO, Action, Side, decimal_text
+from precog_core.prices import PRICE_STEP, PROBABILITY_STEP, ZERO, Action, Side
 from precog_trading.engine.state import (
     Decision,
     Entry,
     Environment,
     Exit,
+    ExitAttempt,
+    ExitCondition,
+    ExitPlan,
+    ExitPriority,
     Method,
+    MissedEntry,
     OpenOrder,
     OpenPosition,
-    OrderIntent,
     Portfolio,
+    PositionMark,
+    Purpose,
+    TrailingState,
 )
-from precog_trading.exchanges.port import OrderOutcome, VenueFill
-from precog_trading.ledger.booking import _cash_entries, _edge_at
-from precog_trading.ledger.holdings import Execution, Holding, LedgerError, dollars, fold
-from precog_trading.ledger.statements import Row
-from precog_trading.rules.settlement import contract_value, settlement_cash
+from precog_trading.exchanges.books import TakenLevels
+from precog_trading.exchanges.port import TERMINAL
+from precog_trading.ledger.bookings import Booked, PositionBook, balance_steps
+from precog_trading.ledger.holdings import LedgerError, dollars
+from precog_trading.ledger.marks import mark_row
+from precog_trading.ledger.settlement import settle_position
+from precog_trading.ledger.statements import Row, as_json
+from precog_trading.ledger.terms import order_terms
 
-_SIX_PLACES = Decimal("0.000001")
+_CONTRACT_STEP = Decimal("0.01")
 _MICROSECOND = timedelta(microseconds=1)
+_FRESH_POSITION: Row = {
+    "status": "open", "exit_price": None, "exit_reason": None, "exit_priority": None,
+    "exit_time": None, "last_check_time": None, "current_price": None, "unrealized_pnl": None,
+    "unrealized_pnl_pct": None, "target_price": None, "stop_loss_price": None,
+    "trailing_stop_active": False, "trailing_stop_type": None, "trailing_stop_distance": None,
+    "trailing_stop_price": None, "peak_price": None,
+}  # fmt: skip
 
 
 @dataclass
 class Order:
-    """An intent and what became of it; ``row`` has the columns that booking reads."""
+    """An intent and what became of it. ``row`` has the columns of ``working_orders_in_full``;
+    ``rested`` says whether it ever came to rest."""
 
     row: Row
-    intent: OrderIntent
-    status: str = "intent"
-    outcome: OrderOutcome | None = None
+    purpose: Purpose
+    rested: bool = False
+
+    @property
+    def status(self) -> str:
+        return str(self.row["status"])
 
 
 @dataclass
 class Position:
-    """A holding, its executions, and every version its row went through."""
+    """A holding: its book of executions, its row, and every version of it that a booking made."""
 
     position_id: int
     """of this replay, from 1; the database gives another"""
-    row: Row
     market: int
-    executions: list[Execution]
+    book: PositionBook
+    row: Row
+    confidence: str | None
+    plan: ExitPlan | None
     versions: list[Row] = field(default_factory=list)
+    stages: dict[int, Decimal] = field(default_factory=dict)
+    attempts: list[ExitAttempt] = field(default_factory=list)
+    seen: OpenPosition | None = None
+    """as the engine sees it; None after a change"""
 
-    @property
-    def is_open(self) -> bool:
-        return bool(self.row["status"] == "open")
-
-    def changed(self, **columns: Any) -> None:
-        """A new version of the row."""
+    def change(self, columns: Mapping[str, Any]) -> None:
+        """A booking's new version of the row."""
         self.row = {**self.row, **columns}
         self.versions.append(self.row)
+        self.seen = None
 
 
 @dataclass
@@ -91,7 +117,9 @@ class Cash:
 class Account:
     """Orders, fills, positions and cash of one run, in the order things happened."""
 
-    def __init__(self, method: Method, environment: Environment, market_rows: Sequence[Row]):
+    def __init__(
+        self, method: Method, environment: Environment, market_rows: Sequence[Row]
+    ) -> None:
         self.environment = environment
         self._method = method
         self._markets = market_rows
@@ -100,75 +128,90 @@ class Account:
         self.working: list[Order] = []
         self.fills: list[Row] = []
         self.trades: list[Row] = []
+        self.exits: list[Row] = []
+        self.attempts: list[Row] = []
         self.positions: list[Position] = []
         self.open: dict[int, list[Position]] = defaultdict(list)
         """by place of the market"""
         self.entries: list[Row] = []
-        """ledger entries"""
-        self._keys: set[str] = set()
+        """of the ledger"""
         self.cash: dict[str, Cash] = {}
-        self._taken: dict[tuple[int, str, str], Decimal] = defaultdict(lambda: ZERO)
+        self.taken = TakenLevels()
+        self.through: dict[int, dict[str, Decimal]] = defaultdict(dict)
+        """market id → print or bar → contracts our resting orders took from it"""
+        self._orders: dict[str, Order] = {}
+        self._by_key: dict[str, Position] = {}
+        self._entry_keys: set[str] = set()
         self._entered: list[tuple[datetime, str, Entry]] = []
         self._exited: list[tuple[datetime, str, int]] = []
-
-    # -- reading ---------------------------------------------------------------------------------
+        self._missed: list[tuple[str, MissedEntry]] = []
 
     def place(self, market_id: int) -> int:
         """Where a market stands in the history's list."""
         return self._place[market_id]
 
-    def taken(self, market: int, observed_at: datetime, consumes: str) -> Decimal:
-        """What our earlier fills took from one side of one book."""
-        return self._taken[market, observed_at.isoformat(), consumes]
+    # -- what the engine reads -------------------------------------------------------------------
 
-    def held(self, market: int, side: Side) -> Decimal:
-        """Contracts of a side that are held."""
-        return sum(
-            (p.row["quantity"] for p in self.open.get(market, ()) if p.row["side"] == side.value),
-            ZERO,
-        )
+    def held_markets(self) -> set[int]:
+        """Places of the markets with an open position or a working order."""
+        held = {market for market, found in self.open.items() if found}
+        return held | {self._place[order.row["market_id"]] for order in self.working}
 
-    def exposed_markets(self) -> set[int]:
-        """Markets with an open position or an order that is not terminal."""
-        return {m for m, found in self.open.items() if found} | {
-            self._place[order.row["market_id"]] for order in self.working
-        }
-
-    def portfolio(self, platform_id: str, games: set[int], now: datetime) -> Portfolio:
+    def portfolio(
+        self, platform_id: str, games: set[int], now: datetime, cooldown: timedelta
+    ) -> Portfolio:
         """What decide reads of the account on one platform."""
-        yesterday = now - timedelta(days=1)
-        recently = now - timedelta(hours=25)
-        recent_exits: dict[int, datetime] = {}
-        for at, platform, game_id in reversed(self._exited):
-            if at <= yesterday:
-                break
-            if platform == platform_id and at <= now:
-                recent_exits[game_id] = max(at, recent_exits.get(game_id, at))
         return Portfolio(
             cash=self.cash[platform_id].balance,
             positions=tuple(
-                self._open_position(p)
-                for p in self.positions_open()
-                if p.row["platform_id"] == platform_id
+                self._seen(p) for p in self.open_positions() if p.row["platform_id"] == platform_id
             ),
             orders=tuple(
                 self._open_order(o) for o in self.working if o.row["platform_id"] == platform_id
             ),
-            entries=tuple(
-                entry
-                for at, platform, entry in self._entered
-                if platform == platform_id and (entry.game_id in games or at > recently)
-            ),
-            exits=tuple(Exit(at, game_id) for game_id, at in sorted(recent_exits.items())),
+            entries=self._entries(platform_id, games, now),
+            exits=self._exits_since(platform_id, now),
+            missed=self._missed_since(platform_id, now - cooldown),
         )
 
-    def positions_open(self) -> list[Position]:
+    def open_positions(self) -> list[Position]:
         """Open positions in the order they were opened."""
         found = [p for held in self.open.values() for p in held]
         return sorted(found, key=lambda p: p.position_id)
 
-    def _open_position(self, position: Position) -> OpenPosition:
-        row = position.row
+    def _entries(self, platform_id: str, games: set[int], now: datetime) -> tuple[Entry, ...]:
+        recently = now - timedelta(hours=25)
+        return tuple(
+            entry
+            for at, platform, entry in self._entered
+            if platform == platform_id and (entry.game_id in games or at > recently)
+        )
+
+    def _exits_since(self, platform_id: str, now: datetime) -> tuple[Exit, ...]:
+        latest: dict[int, datetime] = {}
+        for at, platform, game_id in reversed(self._exited):
+            if at <= now - timedelta(days=1):
+                break
+            if platform == platform_id and at <= now:
+                latest[game_id] = max(at, latest.get(game_id, at))
+        return tuple(Exit(at, game_id) for game_id, at in sorted(latest.items()))
+
+    def _missed_since(self, platform_id: str, since: datetime) -> tuple[MissedEntry, ...]:
+        found = []
+        for platform, missed in reversed(self._missed):
+            if missed.decided_at <= since:
+                break
+            if platform == platform_id:
+                found.append(missed)
+        return tuple(reversed(found))
+
+    def _seen(self, position: Position) -> OpenPosition:
+        if position.seen is None:
+            position.seen = self._as_seen(position)
+        return position.seen
+
+    def _as_seen(self, position: Position) -> OpenPosition:
+        row, method = position.row, self._method
         left = row["fees"] * row["quantity"] / row["original_quantity"]
         return OpenPosition(
             position_id=position.position_id,
@@ -177,278 +220,275 @@ class Account:
             side=Side(row["side"]),
             quantity=row["quantity"],
             entry_price=row["entry_price"],
-            fees=left.quantize(_SIX_PLACES, rounding=ROUND_HALF_UP),
+            fees=left.quantize(PRICE_STEP, rounding=ROUND_HALF_UP),
             strategy_id=row["strategy_id"],
             model_id=row["model_id"],
             method_id=row["method_id"],
-        )
+            strategy=f"{method.strategy.name}@{method.strategy.version}",
+            model=f"{method.model.name}@{method.model.version}",
+            method=None if method.name is None else f"{method.name}@{method.version}",
+            entry_time=row["entry_time"],
+            original_quantity=row["original_quantity"],
+            confidence=position.confidence,
+            plan=position.plan,
+            hold_to_settlement=method.strategy.rules.hold_to_settlement,
+            trailing=TrailingState(
+                row["trailing_stop_active"], row["trailing_stop_type"],
+                row["trailing_stop_distance"], row["trailing_stop_price"], row["peak_price"],
+            ),
+            last_mark=row["current_price"],
+            stages=dict(position.stages),
+            attempts=tuple(position.attempts),
+        )  # fmt: skip
 
     def _open_order(self, order: Order) -> OpenOrder:
         row = order.row
+        key, terms = row["position_key"], row["terms"] or {}
         return OpenOrder(
             client_order_id=row["client_order_id"],
             market_id=row["market_id"],
             side=Side(row["side"]),
             action=Action(row["action"]),
-            purpose=order.intent.purpose,
+            purpose=order.purpose,
             status=order.status,
             limit_price=row["limit_price"],
-            remaining=row["quantity"],
+            remaining=row["quantity"] - row["filled_quantity"],
             strategy_id=row["strategy_id"],
             model_id=row["model_id"],
             method_id=row["method_id"],
+            position_id=None if key is None else self._by_key[key].position_id,
+            exit_condition=row["exit_condition"],
+            exit_priority=ExitPriority(terms["priority"]) if "priority" in terms else None,
         )
 
-    # -- writing ---------------------------------------------------------------------------------
+    # -- what happens ----------------------------------------------------------------------------
 
     def deposit(self, platform_id: str, amount: Decimal, at: datetime, run_key: str) -> None:
         """The starting cash of a platform."""
-        self._book_cash(
+        self._enter(
             [
                 {
                     "entry_key": f"deposit:{self.environment}:{run_key}:{platform_id}:start",
                     "platform_id": platform_id,
                     "entry_type": "deposit",
-                    "amount": amount,
+                    "amount": dollars(amount),
                     "event_ts": at,
                     "known_at": at,
-                    "note": "starting cash of the backtest account",
+                    "note": f"starting cash of the {self.environment} account",
                 }
             ]
         )
 
-    def intend(self, decision: Decision) -> None:
+    def intend(self, decision: Decision) -> Order:
         """Commit the order of a taken decision."""
         intent = decision.order
         assert intent is not None  # noqa: S101 - the caller chose a taken decision
         market = self._markets[self._place[decision.market_id]]
+        sold = decision.position_id
+        terms = order_terms(intent)
         order = Order(
             {
                 "client_order_id": intent.client_order_id,
                 "platform_id": decision.platform_id,
                 "market_id": decision.market_id,
                 "decision_key": decision.decision_key,
-                "decision_id": None,
-                "order_id": None,
                 "strategy_id": decision.strategy_id,
                 "model_id": decision.model_id,
                 "method_id": decision.method_id,
-                "position_id": decision.position_id,
+                "position_key": (
+                    None if sold is None else self.positions[sold - 1].row["position_key"]
+                ),
                 "purpose": intent.purpose.value,
                 "exit_condition": intent.exit_condition,
                 "action": intent.action.value,
                 "side": intent.side.value,
-                "limit_price": intent.limit_price,
-                "quantity": intent.quantity,
+                "limit_price": intent.limit_price.quantize(PRICE_STEP),
+                "quantity": intent.quantity.quantize(_CONTRACT_STEP),
                 "time_in_force": intent.time_in_force,
                 "reduce_only": intent.reduce_only,
                 "post_only": intent.post_only,
                 "attempt_number": intent.attempt_number,
+                # As a database would give them back: decimals as text.
+                "terms": None if terms is None else json.loads(as_json(terms)),
+                "status": "intent",
+                "filled_quantity": ZERO,
+                "filled_value": ZERO,
+                "accumulated": ZERO,
+                "first_fill_at": None,
+                "sent_at": None,
                 "decided_at": decision.decided_at,
                 "quote_observed_at": decision.quote_observed_at,
-                "probability": decision.probability,
-                "decided_price": decision.price,
-                "edge": decision.edge,
-                "confidence": decision.confidence,
+                "probability": _scaled(decision.probability, PROBABILITY_STEP),
+                "decided_price": _scaled(decision.price, PRICE_STEP),
+                "edge": _scaled(decision.edge, PRICE_STEP),
+                "confidence": decision.inputs.get("confidence"),
                 "tick_id": decision.tick_id,
                 "event_id": market["event_id"],
                 "series_id": market["series_id"],
                 "game_id": market["game_id"],
             },
-            intent,
+            intent.purpose,
         )
         self.orders.append(order)
+        self._orders[intent.client_order_id] = order
         self.working.append(order)
-        self._entered.append(
-            (
-                decision.decided_at,
-                decision.platform_id,
-                Entry(decision.decided_at, decision.strategy_id, market["game_id"]),
-            )
-        )
+        if intent.purpose is Purpose.ENTRY:
+            entry = Entry(decision.decided_at, decision.strategy_id, market["game_id"])
+            self._entered.append((decision.decided_at, decision.platform_id, entry))
+        return order
 
-    def book(self, order: Order, outcome: OrderOutcome) -> int:
-        """What an exchange answered: fills, trades, position, cash. Returns the fills."""
-        order.status, order.outcome = outcome.status, outcome
+    def keep(self, booked: Booked) -> None:
+        """What became of an order at one answer."""
+        order = self._orders[booked.order["client_order_id"]]
+        market = self._place[order.row["market_id"]]
+        order.row = {**order.row, **booked.order, **_filled(order.row, booked.fills)}
+        order.rested |= order.status == "resting"
+        self.fills += booked.fills
+        self.trades += booked.trades
+        self.exits += booked.exits
+        for row in booked.fills:
+            self._note_taken(market, order.row, row)
+        position = None
+        if booked.position is not None:
+            position = self._by_key.get(booked.position["position_key"])
+            if position is None:
+                position = self._opened(order, booked, market)
+            else:
+                position.change(booked.position)
+                if booked.book is None:
+                    self.open[market].remove(position)
+                else:
+                    position.book = booked.book
+        elif order.row["position_key"] is not None:
+            position = self._by_key[order.row["position_key"]]
+        if position is not None:
+            for row in booked.exits:
+                if row["stage"] is not None:
+                    sold = position.stages.get(row["stage"], ZERO)
+                    position.stages[row["stage"]] = sold + row["quantity_exited"]
+            if booked.attempt is not None:
+                position.attempts.append(_attempt(order, booked.attempt))
+            position.seen = None
+        if booked.attempt is not None:
+            self.attempts.append(booked.attempt)
+        if order.purpose is Purpose.EXIT and booked.fills:
+            at = max(row["event_ts"] for row in booked.fills)
+            insort(self._exited, (at, order.row["platform_id"], order.row["game_id"]))
+        self._enter(booked.entries)
+        if order.status in TERMINAL:
+            self._ended(order)
+
+    def _note_taken(self, market: int, order: Row, fill: Row) -> None:
+        raw = fill["raw"]
+        through = raw.get("traded_through")
+        if through is None:
+            key = (order["market_id"], datetime.fromisoformat(raw["quote_observed_at"]))
+            held = self.taken.contracts
+            full = (*key, raw["consumes"])
+            held[full] = held.get(full, ZERO) + fill["quantity"]
+        else:
+            tape = self.through[order["market_id"]]
+            tape[through] = tape.get(through, ZERO) + fill["quantity"]
+
+    def _ended(self, order: Order) -> None:
         self.working.remove(order)
         row = order.row
-        if not outcome.fills:
-            entry = self._entered_by(order)
-            if entry is not None:
-                self._entered.remove(entry)
-            return 0
-        position = self._apply(order, outcome.fills)
-        entries: list[dict[str, Any]] = []
-        market = self._place[row["market_id"]]
-        for fill in outcome.fills:
-            self._taken[market, fill.raw["quote_observed_at"], fill.raw["consumes"]] += (
-                fill.quantity
-            )
-            self.fills.append({"order": order, "fill": fill})
-            self.trades.append(self._trade(order, position, fill))
-            entries += _cash_entries(
-                self.environment, row, position.position_id, fill, len(self.fills)
-            )
-        if row["action"] == "sell":
-            at = max(fill.executed_at for fill in outcome.fills)
-            self._exited.append((at, row["platform_id"], row["game_id"]))
-        self._book_cash(entries)
-        return len(outcome.fills)
+        if order.purpose is Purpose.ENTRY and not row["filled_quantity"]:
+            entry = Entry(row["decided_at"], row["strategy_id"], row["game_id"])
+            self._entered.remove((row["decided_at"], row["platform_id"], entry))
+            missed = MissedEntry(
+                row["decided_at"], row["strategy_id"], row["model_id"], row["method_id"],
+                row["market_id"], Side(row["side"]),
+            )  # fmt: skip
+            self._missed.append((row["platform_id"], missed))
+
+    def _opened(self, order: Order, booked: Booked, market: int) -> Position:
+        assert booked.position is not None and booked.book is not None  # noqa: S101 - is_new
+        metadata = booked.position["position_metadata"]
+        position = Position(
+            position_id=len(self.positions) + 1,
+            market=market,
+            book=booked.book,
+            row={**booked.position, **_FRESH_POSITION},
+            confidence=order.row["confidence"],
+            plan=None if metadata is None else ExitPlan.model_validate(metadata),
+        )
+        position.versions.append(position.row)
+        self.positions.append(position)
+        self.open[market].append(position)
+        self._by_key[position.row["position_key"]] = position
+        return position
+
+    def mark(self, mark: PositionMark) -> None:
+        """What a look at a position found."""
+        position = self.positions[mark.position_id - 1]
+        position.row = {**position.row, **mark_row(mark)}
+        del position.row["position_id"]
+        position.book = replace(position.book, last_mark=mark.mark)
+        position.seen = None
 
     def settle(self, market: int, value: Decimal, revision: int, at: datetime) -> int:
         """Pay out every open position of a market; returns how many."""
         due = list(self.open.get(market, ()))
         entries: list[Row] = []
         for position in due:
-            row = position.row
-            side = Side(row["side"])
-            paid = contract_value(side, value)
-            quantity = row["quantity"]
-            holding = fold(position.executions, settlement_value=paid)
-            position.changed(
-                **_columns(holding),
-                quantity=ZERO,
-                status="settled",
-                exit_price=paid,
-                exit_reason="settlement",
-                exit_time=at,
-            )
+            facts = {
+                **position.row,
+                "ticker": self._markets[market]["ticker"],
+                "revision": revision,
+                "settlement_value": value,
+                "known_at": at,
+            }
+            columns, booked = settle_position(self.environment, facts, position.book.executions)
+            position.change(columns)
             self.open[market].remove(position)
-            ticker = self._markets[market]["ticker"]
-            entries.append(
-                {
-                    "entry_key": (
-                        f"settle:{row['platform_id']}:{ticker}:{revision}:{row['position_key']}"
-                    ),
-                    "platform_id": row["platform_id"],
-                    "entry_type": "settlement",
-                    "amount": dollars(settlement_cash(side, quantity, value)),
-                    "position_id": position.position_id,
-                    "settlement": (market, revision),
-                    "event_ts": at,
-                    "known_at": at,
-                    "note": f"{quantity} {side} contracts paid {decimal_text(paid)} each",
-                }
-            )
-        self._book_cash(entries)
+            entries += booked
+        self._enter(entries)
         return len(due)
 
-    def _entered_by(self, order: Order) -> tuple[datetime, str, Entry] | None:
-        row = order.row
-        if row["purpose"] != "entry":
-            return None
-        key = (
-            row["decided_at"],
-            row["platform_id"],
-            Entry(row["decided_at"], row["strategy_id"], row["game_id"]),
-        )
-        return key if key in self._entered else None
-
-    def _apply(self, order: Order, fills: Iterable[VenueFill]) -> Position:
-        """Open or change the owner's position by folding all its executions anew."""
-        row = order.row
-        new = [
-            Execution(f.venue_fill_id, f.executed_at, row["action"], f.price, f.quantity, f.fee)
-            for f in fills
-        ]
-        market = self._place[row["market_id"]]
-        position = self._position_of(order, market)
-        if position is None:
-            return self._open_new(order, market, new)
-        position.executions += new
-        holding = fold(position.executions)
-        closed = holding.quantity == 0
-        position.changed(
-            **_columns(holding),
-            quantity=holding.quantity,
-            status="closed" if closed else "open",
-            exit_price=holding.exit_price,
-            exit_reason=row["exit_condition"] if closed else None,
-            exit_time=max(e.executed_at for e in new) if closed else None,
-        )
-        if closed:
-            self.open[market].remove(position)
-        return position
-
-    def _position_of(self, order: Order, market: int) -> Position | None:
-        row = order.row
-        if row["position_id"] is not None:
-            return self.positions[row["position_id"] - 1]
-        owner = ("side", "strategy_id", "model_id", "method_id")
-        for position in self.open.get(market, ()):
-            if all(position.row[name] == row[name] for name in owner):
-                return position
-        return None
-
-    def _open_new(self, order: Order, market: int, new: list[Execution]) -> Position:
-        row = order.row
-        holding = fold(new)
-        position = Position(
-            position_id=len(self.positions) + 1,
-            row={
-                # The order that opened it names the position, as in paper.
-                "position_key": f"{self.environment}:{row['client_order_id']}",
-                "platform_id": row["platform_id"],
-                "market_id": row["market_id"],
-                "side": row["side"],
-                "quantity": holding.quantity,
-                **_columns(holding),
-                "status": "open",
-                "exit_price": None,
-                "exit_reason": None,
-                "exit_time": None,
-                "strategy_id": row["strategy_id"],
-                "model_id": row["model_id"],
-                "method_id": row["method_id"],
-                "edge_at_entry": row["edge"],
-                "entry_time": holding.opened_at,
-                "position_metadata": self._metadata(order),
-            },
-            market=market,
-            executions=list(new),
-        )
-        position.versions.append(position.row)
-        self.positions.append(position)
-        self.open[market].append(position)
-        return position
-
-    def _metadata(self, order: Order) -> dict[str, Any]:
-        method = self._method
-        return {
-            "tick_id": order.row["tick_id"],
-            "method": method.name and f"{method.name} {method.version}",
-        }
-
-    def _trade(self, order: Order, position: Position, fill: VenueFill) -> Row:
-        row = order.row
-        worse = 1 if row["action"] == "buy" else -1
-        decided = row["decided_price"]
-        return {
-            "order": order,
-            "position_id": position.position_id,
-            "fill": fill,
-            "edge_at_execution": _edge_at(row, fill),
-            "slippage": None if decided is None else worse * (fill.price - decided),
-        }
-
-    def _book_cash(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        deltas: dict[tuple[str, datetime], Decimal] = {}
+    def _enter(self, entries: Sequence[Mapping[str, Any]]) -> None:
         for entry in entries:
-            if entry["entry_key"] in self._keys:
+            if entry["entry_key"] in self._entry_keys:
                 raise LedgerError(f"{entry['entry_key']} is booked twice in one run")
-            self._keys.add(entry["entry_key"])
+            self._entry_keys.add(entry["entry_key"])
             self.entries.append(dict(entry))
-            key = (entry["platform_id"], entry["known_at"])
-            deltas[key] = deltas.get(key, ZERO) + entry["amount"]
-        for (platform_id, at), delta in sorted(deltas.items()):
-            if delta != 0:
-                self.cash.setdefault(platform_id, Cash()).move(delta, at, platform_id)
+        for platform_id, at, delta in balance_steps(entries):
+            self.cash.setdefault(platform_id, Cash()).move(delta, at, platform_id)
 
 
-def _columns(holding: Holding) -> dict[str, Any]:
+def _attempt(order: Order, row: Row) -> ExitAttempt:
+    return ExitAttempt(
+        condition=ExitCondition(row["exit_condition"]),
+        priority=ExitPriority(row["exit_priority"]),
+        number=row["attempt_number"],
+        limit_price=row["limit_price"],
+        quantity=row["quantity"],
+        filled=row["filled_quantity"],
+        placed_at=row["placed_at"],
+        ended_at=row["ended_at"],
+        timeout_s=row["timeout_seconds"],
+        trigger_mark=Decimal(order.row["terms"]["trigger_mark"]),
+    )
+
+
+def _filled(row: Row, fills: Sequence[Row]) -> Row:
+    """What the fills of an order came to by now, as the tick reads it back."""
+    if not fills:
+        return {}
+    times = [fill["event_ts"] for fill in fills]
+    first = row["first_fill_at"]
     return {
-        "original_quantity": holding.original_quantity,
-        "entry_price": holding.entry_price,
-        "fees": holding.fees,
-        "realized_pnl": holding.realized_pnl,
+        "filled_value": row["filled_value"]
+        + sum((f["price"] * f["quantity"] for f in fills), ZERO),
+        "accumulated": row["accumulated"]
+        + sum((_rounding_left(fill["raw"]) for fill in fills), ZERO),
+        "first_fill_at": min(times) if first is None else min(first, *times),
     }
+
+
+def _rounding_left(raw: Mapping[str, Any]) -> Decimal:
+    return Decimal(raw["rounding_fee"]) - Decimal(raw["rebate"])
+
+
+def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:
+    return None if value is None else value.quantize(step)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,18 @@ class QuoteColumns:
         )
         last = int(np.searchsorted(observed, until_us, side="right"))
         return range(start + first, start + last)
+
+    def book_row(self, row: int) -> dict[str, Any]:
+        """One row as the paper exchange reads it."""
+        return {
+            "observed_at": instant(int(self.observed_at[row])),
+            "known_at": instant(int(self.known_at[row])),
+            "source": self.sources[self.source[row]],
+            "yes_bid": price(int(self.yes_bid[row])),
+            "yes_ask": price(int(self.yes_ask[row])),
+            "yes_bid_size": contracts(int(self.yes_bid_size[row])),
+            "yes_ask_size": contracts(int(self.yes_ask_size[row])),
+        }
 
     def quote(self, row: int, market_id: int) -> Quote:
         """One row as the engine reads it."""

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-import numpy as np
 import psycopg
 
+from precog_core.prices import PRICE_STEP
 from precog_trading.backtest.columns import (
     NONE,
     QuoteColumns,
     from_binary_copy,
     quote_columns,
 )
+from precog_trading.backtest.tape import Tape, copy_out, load_tape, places
 from precog_trading.engine.state import MarketFacts, Prediction
-from precog_trading.ledger.statements import Row, as_json, rows, statement
+from precog_trading.ledger.statements import Row, as_json, rows
 from precog_trading.rules.fees import FeeSchedule
 from precog_trading.rules.settlement import winner_market_value
 from precog_trading.tick.loading import load_fee_schedules, market_facts
@@ -60,6 +61,7 @@ class History:
     settlements: tuple[Settled, ...]
     """final ones, the earliest known first"""
     schedules: tuple[FeeSchedule, ...]
+    tape: Tape
 
     @property
     def fingerprint(self) -> str:
@@ -83,6 +85,9 @@ class History:
             "yes_ask_size", "volume", "open_interest", "source",
         ):  # fmt: skip
             digest.update(getattr(self.quotes, name).tobytes())
+        for name in ("market", "start", "end", "known_at", "low", "high", "volume"):
+            digest.update(getattr(self.tape, name).tobytes())
+        digest.update(str(sorted(self.tape.trades.items())).encode())
         return digest.hexdigest()
 
 
@@ -113,6 +118,7 @@ def load_history(
         predictions={key: tuple(found) for key, found in predictions.items()},
         settlements=_settlements(markets, recorded),
         schedules=tuple(load_fee_schedules(conn)),
+        tape=load_tape(conn, ids, first, last),
     )
 
 
@@ -122,19 +128,9 @@ def _quotes(
     period = {"market_ids": list(ids), "first": first, "last": last}
     found = rows(conn, "backtest", "quote_sources_of_markets", **period)
     sources = [row["source"] for row in found]
-    query = statement("backtest", "quotes_of_markets")
-    with conn.cursor() as cursor:
-        copied = cursor.copy(
-            f"COPY ({query.rstrip().rstrip(';')}) TO STDOUT (FORMAT BINARY)",
-            {**period, "sources": sources, "none": NONE},
-        )
-        with copied as copy:
-            payload = b"".join(bytes(block) for block in copy)
+    payload = copy_out(conn, "quotes_of_markets", {**period, "sources": sources, "none": NONE})
     market, *columns = from_binary_copy(payload, _QUOTE_COLUMNS)
-    known = np.array(sorted(ids), dtype=np.int64)
-    place = np.array([ids.index(i) for i in known.tolist()], dtype=np.int64)
-    index = place[np.searchsorted(known, market)] if len(market) else market
-    return quote_columns(index, *columns, sources=sources, markets=len(ids))
+    return quote_columns(places(market, ids), *columns, sources=sources, markets=len(ids))
 
 
 def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settled, ...]:
@@ -156,7 +152,7 @@ def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settl
                 home_score=row["home_score"],
                 away_score=row["away_score"],
             )
-            found.append(Settled(number, row["result_known_at"], value))
+            found.append(Settled(number, row["result_known_at"], value.quantize(PRICE_STEP)))
     return tuple(sorted(found, key=lambda s: (s.known_at, s.market, s.revision)))
 
 

@@ -9,19 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import numpy as np
 
-from precog_core.prices import Action, Side, complement
-from precog_trading.backtest.account import Account, Order
+from precog_trading.backtest.account import Account
 from precog_trading.backtest.columns import (
     NONE,
     Int64,
-    contracts,
     instant,
     microseconds,
-    price,
 )
 from precog_trading.backtest.history import FactsAtTime, History, Settled
 from precog_trading.config import TradingConfig
@@ -36,12 +32,14 @@ from precog_trading.engine.state import (
     Tick,
     TradingState,
 )
-from precog_trading.exchanges.paper import Book, PaperExchange, consumed_bids
-from precog_trading.exchanges.port import OrderTicket
-from precog_trading.rules.assumptions import assumed_fee_schedule, takes_assumptions
-from precog_trading.rules.fees import FeeSchedule, schedule_in_force
+from precog_trading.exchanges.books import TakenLevels
+from precog_trading.exchanges.paper import PaperExchange
+from precog_trading.ledger.statements import Row
 from precog_trading.tick.batches import tick_id
-from precog_trading.tick.execution import MANUAL, StillWaiting, _level, _without
+from precog_trading.tick.execution import OrderDesk
+
+_OBSERVATIONS = 2
+"""Quotes before the new one that liquidity_dried_up looks at."""
 
 
 @dataclass(frozen=True)
@@ -214,21 +212,21 @@ class PlainReplay:
         told: list[Prediction] = []
         for game_id in sorted(g for g in playing if g is not None):
             told += self.facts.predictions(game_id, now)
-        decided = decide(
-            state, quotes, told, [self.setup.method], tick, self.setup.config
-        ).decisions
+        concluded = decide(state, quotes, told, [self.setup.method], tick, self.setup.config)
         quoted = {quote.market_id: quote for quote in quotes}
         predicted = {prediction.prediction_id: prediction for prediction in told}
         took = False
-        for decision in decided:
+        for decision in concluded.decisions:
             known = quoted[decision.market_id].known_at
             if decision.prediction_id is not None:
                 known = max(known, predicted[decision.prediction_id].known_at)
             self.result.known_at[decision.decision_key] = known
             self.result.decisions.append(decision)
-            if decision.outcome is Outcome.TAKEN:
+            if decision.order is not None:
                 self.account.intend(decision)
                 took = True
+        for mark in concluded.marks:
+            self.account.mark(mark)
         for market in new:
             row = self.history.quotes.latest(market, now_us)
             if row is not None:
@@ -238,7 +236,7 @@ class PlainReplay:
     def _state(
         self, platform_id: str, new: list[int], now: datetime, now_us: int
     ) -> tuple[TradingState, tuple[Quote, ...]]:
-        concerned = {*new, *self.account.exposed_markets()}
+        concerned = {*new, *self.account.held_markets()}
         events = {self._event[number] for number in concerned}
         places = sorted(
             (n for event in events for n in self._sisters[event]),
@@ -261,44 +259,81 @@ class PlainReplay:
             else:
                 last_quotes[market_id] = quote
         games = {self.history.markets[n]["game_id"] for n in new}
+        cooldown = timedelta(seconds=self.setup.config.gate.cooldown)
         state = TradingState(
             markets=markets,
-            portfolio=self.account.portfolio(platform_id, games, now),
+            portfolio=self.account.portfolio(platform_id, games, now, cooldown),
             is_writer=True,
             last_quotes=last_quotes,
+            recent_quotes={
+                self.history.markets[n]["market_id"]: self._before(n, now_us)
+                for n in new
+                if self.account.open.get(n)
+            },
         )
         return state, tuple(fresh)
 
-    def execute(self, clock: datetime) -> None:
-        """Finish every order that can be finished, the oldest first."""
-        for order in list(self.account.working):
-            try:
-                self._execute(order, clock)
-            except StillWaiting:
-                continue
+    def _before(self, market: int, now_us: int) -> tuple[Quote, ...]:
+        """The two quotes before the newest one of a market, newest last."""
+        quotes = self.history.quotes
+        newest = quotes.latest(market, now_us)
+        if newest is None:
+            return ()
+        market_id = self.history.markets[market]["market_id"]
+        start = int(quotes.starts[market])
+        known = [
+            row for row in range(max(start, newest - 8), newest) if quotes.known_at[row] <= now_us
+        ]
+        return tuple(quotes.quote(row, market_id) for row in known[-_OBSERVATIONS:])
 
-    def _execute(self, order: Order, clock: datetime) -> None:
-        row = order.row
-        side, action = Side(row["side"]), Action(row["action"])
-        market = self.account.place(row["market_id"])
-        ticket = OrderTicket(
-            client_order_id=row["client_order_id"],
+    def execute(self, clock: datetime) -> None:
+        """Carry every working order as far as what is known by ``clock`` allows."""
+        orders = self.account.working
+        if not orders:
+            return
+        desk = self._desk(clock)
+        exchange = PaperExchange(desk, self.setup.config.fees.account_precision)
+        for booked in desk.work(exchange):
+            self.account.keep(booked)
+
+    def _desk(self, clock: datetime) -> OrderDesk:
+        rows = [order.row for order in self.account.working]
+        following = {r["client_order_id"]: self._following(r, clock) for r in rows}
+        resting = {r["market_id"]: r["sent_at"] for r in rows if r["status"] == "resting"}
+        places = {market_id: self.account.place(market_id) for market_id in resting}
+        tape = self.history.tape
+        return OrderDesk(
             environment=self.setup.environment,
-            platform_id=row["platform_id"],
-            market_id=row["market_id"],
-            side=side,
-            action=action,
-            limit_price=row["limit_price"],
-            quantity=row["quantity"],
-            time_in_force=row["time_in_force"],
-            sent_at=row["decided_at"],
-            reduce_only=row["reduce_only"],
-            post_only=row["post_only"],
-            held_quantity=self.account.held(market, side) if row["reduce_only"] else Decimal(0),
+            config=self.setup.config,
+            schedules=self.history.schedules,
+            clock=clock,
+            orders=rows,
+            own={r["client_order_id"]: self._own(r) for r in rows},
+            following={key: found for key, found in following.items() if found is not None},
+            taken=TakenLevels(dict(self.account.taken.contracts)),
+            through={m: self.account.through[m] for m in resting},
+            positions=[p.book for p in self.account.open_positions()],
+            prints={m: tape.prints(places[m], since, clock) for m, since in resting.items()},
+            bars={m: tape.bars(places[m], since, clock) for m, since in resting.items()},
         )
-        books = RememberedBooks(self, order, market, clock)
-        outcome = PaperExchange(books, self.setup.config.fees.account_precision).submit(ticket)
-        self.account.book(order, outcome)
+
+    def _own(self, order: Row) -> Row:
+        """The quote an order was decided on."""
+        quotes, market = self.history.quotes, self.account.place(order["market_id"])
+        at = microseconds(order["quote_observed_at"])
+        return quotes.book_row(quotes.following(market, NONE, at, at)[0])
+
+    def _following(self, order: Row, clock: datetime) -> Row | None:
+        """The first quote recorded at or after sending, within the wait, known by the clock."""
+        quotes, market = self.history.quotes, self.account.place(order["market_id"])
+        sent_at = order["sent_at"] or order["decided_at"]
+        until = sent_at + timedelta(seconds=self.setup.config.paper.next_quote_s)
+        decided_on = microseconds(order["quote_observed_at"])
+        clock_us = microseconds(clock)
+        for row in quotes.following(market, decided_on, microseconds(sent_at), microseconds(until)):
+            if quotes.known_at[row] <= clock_us:
+                return quotes.book_row(row)
+        return None
 
     def settle(self, through: datetime | None) -> None:
         """Pay out what was known to have ended by then; None: everything."""
@@ -308,80 +343,5 @@ class PlainReplay:
 
     def finish(self) -> None:
         """After the last quote: waiting orders end unfilled or filled, held positions settle."""
-        self.execute(datetime.max.replace(tzinfo=self.history.last.tzinfo))
+        self.execute(self.history.last + timedelta(days=366))
         self.settle(None)
-
-
-@dataclass(frozen=True)
-class RememberedBooks:
-    """The quote an order meets, as a book without what our earlier fills took from it."""
-
-    run: PlainReplay
-    order: Order
-    market: int
-    clock: datetime
-
-    def book(self, ticket: OrderTicket) -> Book | None:
-        """The decision's own quote, or for recorded quotes the next one.
-
-        Raises StillWaiting when the next one may still arrive.
-        """
-        quotes, config = self.run.history.quotes, self.run.setup.config
-        decided_on = microseconds(self.order.row["quote_observed_at"])
-        row = quotes.following(self.market, NONE, decided_on, decided_on)[0]
-        source = quotes.sources[quotes.source[row]]
-        assumed = takes_assumptions(
-            source, ticket.platform_id, self.run.setup.environment, config.replay.assume
-        )
-        if not assumed and source != MANUAL:
-            wait = timedelta(seconds=config.paper.next_quote_s)
-            clock_us = microseconds(min(self.clock, self.run.history.last))
-            later = quotes.following(
-                self.market, decided_on, microseconds(ticket.sent_at),
-                microseconds(ticket.sent_at + wait),
-            )  # fmt: skip
-            known = [r for r in later if quotes.known_at[r] <= clock_us]
-            if not known:
-                if self.clock < ticket.sent_at + wait:
-                    raise StillWaiting
-                return None
-            row = known[0]
-        return self._as_book(ticket, row, config.replay.assume.size if assumed else None)
-
-    def fee_schedule(self, ticket: OrderTicket) -> FeeSchedule | None:
-        """The schedule in force when the order was sent, else the one assumed on its platform."""
-        known = schedule_in_force(
-            self.run.history.schedules,
-            ticket.sent_at,
-            platform_id=ticket.platform_id,
-            series_id=self.order.row["series_id"],
-            event_id=self.order.row["event_id"],
-        )
-        assume = self.run.setup.config.replay.assume
-        environment = self.run.setup.environment
-        if known is None and takes_assumptions("", ticket.platform_id, environment, assume):
-            return assumed_fee_schedule(ticket.platform_id, assume)
-        return known
-
-    def _as_book(self, ticket: OrderTicket, row: int, assumed: Decimal | None) -> Book:
-        quotes = self.run.history.quotes
-        observed_at = instant(int(quotes.observed_at[row]))
-        consumes = consumed_bids(ticket.action, ticket.side)
-        taken = self.run.account.taken(self.market, observed_at, consumes)
-        bid, ask = price(int(quotes.yes_bid[row])), price(int(quotes.yes_ask[row]))
-        levels = {
-            "yes": _level(bid, contracts(int(quotes.yes_bid_size[row])), assumed),
-            "no": _level(
-                None if ask is None else complement(ask),
-                contracts(int(quotes.yes_ask_size[row])),
-                assumed,
-            ),
-        }
-        levels[consumes] = _without(levels[consumes], taken)
-        return Book(
-            observed_at,
-            instant(int(quotes.known_at[row])),
-            quotes.sources[quotes.source[row]],
-            levels["yes"],
-            levels["no"],
-        )

@@ -103,3 +103,312 @@ WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]))
   AND observed_at < :last
   AND known_at < :last
 ORDER BY market_id, observed_at;
+
+-- name: lock_identity(identity)
+-- Two starts of one run wait for each other; released with the connection.
+SELECT pg_advisory_lock(hashtextextended('precog.backtest:' || :identity, 0));
+
+-- name: runs_of_identity(identity)
+-- Runs of this identity that are done or were cut off, the done ones first.
+SELECT backtest_run_id, status, mlflow_run_id, run_name
+FROM backtest_runs
+WHERE config ->> 'identity' = :identity
+  AND status IN ('completed', 'running')
+ORDER BY status, backtest_run_id DESC;
+
+-- name: start_run(run_name, strategy_id, model_id, method_id, league, first, last, starting_balance, config, seed, git_sha, dagster_run_id)$
+INSERT INTO backtest_runs (
+    run_name, execution_environment, strategy_id, model_id, method_id, league, period_start_ts,
+    period_end_ts, starting_balance, config, seed, git_sha, dagster_run_id
+)
+VALUES (
+    :run_name, 'backtest', :strategy_id, :model_id, :method_id, :league, :first, :last,
+    :starting_balance, :config, :seed, :git_sha, :dagster_run_id
+)
+RETURNING backtest_run_id;
+
+-- name: complete_run(backtest_run_id, total_pnl, metrics, mlflow_run_id)!
+UPDATE backtest_runs
+SET status = 'completed',
+    total_pnl = :total_pnl,
+    metrics = :metrics,
+    mlflow_run_id = :mlflow_run_id,
+    completed_at = now()
+WHERE backtest_run_id = :backtest_run_id
+  AND status = 'running';
+
+-- name: fail_run(backtest_run_id, reason)!
+UPDATE backtest_runs
+SET status = 'failed',
+    metrics = jsonb_build_object('error', CAST(:reason AS TEXT)),
+    completed_at = now()
+WHERE backtest_run_id = :backtest_run_id
+  AND status = 'running';
+
+-- name: run(backtest_run_id)^
+SELECT
+    r.backtest_run_id, r.run_name, r.league, r.period_start_ts, r.period_end_ts,
+    r.starting_balance, r.config, r.seed, r.git_sha, r.dagster_run_id, r.mlflow_run_id, r.status,
+    r.total_pnl, r.metrics, r.completed_at,
+    s.strategy_name, s.strategy_version, pm.model_name, pm.model_version, me.method_name,
+    me.method_version
+FROM backtest_runs AS r
+JOIN strategies AS s ON s.strategy_id = r.strategy_id
+JOIN probability_models AS pm ON pm.model_id = r.model_id
+LEFT JOIN methods AS me ON me.method_id = r.method_id
+WHERE r.backtest_run_id = :backtest_run_id;
+
+-- name: settlement_ids(market_ids)
+SELECT settlement_id, market_id, revision
+FROM settlements
+WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]));
+
+-- name: position_ids(backtest_run_id)
+SELECT position_id, position_key
+FROM positions
+WHERE backtest_run_id = :backtest_run_id;
+
+-- name: ordering_decision_ids(backtest_run_id)
+SELECT decision_id, decision_key
+FROM decisions
+WHERE backtest_run_id = :backtest_run_id
+  AND outcome = 'taken';
+
+-- name: order_ids(backtest_run_id)
+SELECT order_id, client_order_id
+FROM orders
+WHERE backtest_run_id = :backtest_run_id;
+
+-- name: fill_ids(backtest_run_id)
+SELECT fill_id, venue_fill_id
+FROM fills
+WHERE backtest_run_id = :backtest_run_id;
+
+-- name: send_orders(backtest_run_id)!
+UPDATE orders AS o
+SET status = 'sent',
+    sent_at = b.sent_at
+FROM bulk_orders AS b
+WHERE b.client_order_id = o.client_order_id
+  AND o.backtest_run_id = :backtest_run_id
+  AND b.status <> 'intent';
+
+-- name: rest_orders(backtest_run_id)!
+UPDATE orders AS o
+SET status = 'resting',
+    venue_order_id = b.venue_order_id
+FROM bulk_orders AS b
+WHERE b.client_order_id = o.client_order_id
+  AND o.backtest_run_id = :backtest_run_id
+  AND b.rested;
+
+-- name: end_orders(backtest_run_id)!
+UPDATE orders AS o
+SET status = b.status,
+    venue_order_id = b.venue_order_id,
+    filled_quantity = b.filled_quantity,
+    closed_at = b.closed_at,
+    error_code = b.error_code,
+    error_message = b.error_message
+FROM bulk_orders AS b
+WHERE b.client_order_id = o.client_order_id
+  AND o.backtest_run_id = :backtest_run_id
+  AND b.status NOT IN ('intent', 'sent', 'resting');
+
+-- name: insert_edge_versions(version)!
+INSERT INTO edges (
+    execution_environment, backtest_run_id, edge_key, market_id, side, strategy_id, model_id,
+    method_id, prediction_id, calculation_run_id, true_win_probability,
+    market_implied_probability, market_price, fee, expected_value, confidence_level,
+    confidence_metrics, recommended_action, event_ts, known_at, row_start_ts
+)
+SELECT
+    execution_environment, backtest_run_id, edge_key, market_id, side, strategy_id, model_id,
+    method_id, prediction_id, calculation_run_id, true_win_probability,
+    market_implied_probability, market_price, fee, expected_value, confidence_level,
+    confidence_metrics, recommended_action, event_ts, known_at, row_start_ts
+FROM bulk_edges
+WHERE version = :version
+ORDER BY number;
+
+-- name: close_edge_versions(backtest_run_id, version)!
+UPDATE edges AS e
+SET row_end_ts = b.row_end_ts,
+    row_current_ind = false
+FROM bulk_edges AS b
+WHERE b.version = :version
+  AND b.row_end_ts IS NOT NULL
+  AND e.backtest_run_id = :backtest_run_id
+  AND e.execution_environment = 'backtest'
+  AND e.edge_key = b.edge_key
+  AND e.row_current_ind;
+
+-- name: insert_balance_version(backtest_run_id, platform_id, balance, event_ts, row_start_ts)!
+INSERT INTO account_balance (
+    platform_id, execution_environment, backtest_run_id, balance, source, event_ts, known_at,
+    row_start_ts
+)
+VALUES (
+    :platform_id, 'backtest', :backtest_run_id, :balance, 'ledger', :event_ts, :event_ts,
+    :row_start_ts
+);
+
+-- name: close_balance_version(backtest_run_id, platform_id, row_end_ts)!
+UPDATE account_balance
+SET row_end_ts = :row_end_ts,
+    row_current_ind = false
+WHERE platform_id = :platform_id
+  AND execution_environment = 'backtest'
+  AND backtest_run_id = :backtest_run_id
+  AND row_current_ind;
+
+-- name: run_pnl(backtest_run_id)
+SELECT
+    strategy_name, strategy_version, model_name, model_version, method_name, method_version,
+    positions, realised, settlement, fees, open_cost, adjustments, net
+FROM pnl_by_strategy_model
+WHERE execution_environment = 'backtest'
+  AND backtest_run_id = :backtest_run_id
+ORDER BY strategy_name, strategy_version, model_name, model_version;
+
+-- name: run_reasons(backtest_run_id)
+SELECT purpose, COALESCE(exit_condition, '') AS exit_condition,
+       COALESCE(skip_reason, outcome) AS reason, count(*) AS candidates
+FROM decisions
+WHERE backtest_run_id = :backtest_run_id
+GROUP BY purpose, exit_condition, COALESCE(skip_reason, outcome)
+ORDER BY purpose, candidates DESC, reason;
+
+-- name: run_equity(backtest_run_id)
+-- Cash plus contracts at what they cost, after each instant at which money moved.
+WITH moves AS (
+    SELECT known_at AS at, amount AS cash,
+           CASE WHEN entry_type = 'purchase' THEN -amount ELSE 0 END AS cost
+    FROM account_ledger
+    WHERE backtest_run_id = :backtest_run_id
+    UNION ALL
+    SELECT x.executed_at, 0, -(x.quantity_exited * p.entry_price)
+    FROM position_exits AS x
+    JOIN positions AS p ON p.position_id = x.position_id
+    WHERE x.backtest_run_id = :backtest_run_id
+    UNION ALL
+    SELECT p.exit_time, 0, -(p.entry_price * (p.original_quantity - COALESCE((
+        SELECT sum(x.quantity_exited)
+        FROM position_exits AS x
+        WHERE x.position_id = p.position_id
+    ), 0)))
+    FROM positions AS p
+    WHERE p.backtest_run_id = :backtest_run_id
+      AND p.status = 'settled'
+)
+SELECT at, sum(sum(cash)) OVER (ORDER BY at) AS cash, sum(sum(cash + cost)) OVER (ORDER BY at) AS equity
+FROM moves
+GROUP BY at
+ORDER BY at;
+
+-- name: run_entries(backtest_run_id)
+-- Each entry order that filled: what was believed, what was paid, where the market closed, and what
+-- the contract came to. The closing mid is the last own-side mid known before the start.
+SELECT
+    o.order_id, d.decided_at, m.ticker, g.game_key, g.kickoff_at, d.side, d.probability, d.edge,
+    filled.quantity, filled.paid, filled.fees,
+    (filled.paid + filled.fees) / filled.quantity AS cost_per_contract,
+    CASE WHEN d.side = 'yes' THEN closing.mid ELSE 1 - closing.mid END AS closing_mid,
+    CASE WHEN d.side = 'yes' THEN s.settlement_value ELSE 1 - s.settlement_value END AS value
+FROM orders AS o
+JOIN decisions AS d ON d.decision_id = o.decision_id
+JOIN markets AS m ON m.market_id = o.market_id
+JOIN events AS e ON e.event_id = m.event_id
+JOIN games AS g ON g.game_id = e.game_id
+JOIN LATERAL (
+    SELECT sum(f.quantity) AS quantity, sum(f.quantity * f.price) AS paid, sum(f.fee) AS fees
+    FROM fills AS f
+    WHERE f.order_id = o.order_id
+) AS filled ON filled.quantity > 0
+LEFT JOIN LATERAL (
+    SELECT (q.yes_bid + q.yes_ask) / 2 AS mid
+    FROM market_snapshots AS q
+    WHERE q.market_id = o.market_id
+      AND q.observed_at < g.kickoff_at
+      AND q.observed_at > g.kickoff_at - INTERVAL '2 days'
+      AND q.known_at < g.kickoff_at
+      AND q.yes_bid IS NOT NULL
+      AND q.yes_ask IS NOT NULL
+    ORDER BY q.observed_at DESC
+    LIMIT 1
+) AS closing ON true
+LEFT JOIN LATERAL (
+    SELECT latest.settlement_value
+    FROM settlements AS latest
+    WHERE latest.market_id = o.market_id
+      AND latest.stage = 'finalized'
+    ORDER BY latest.revision DESC
+    LIMIT 1
+) AS s ON true
+WHERE o.backtest_run_id = :backtest_run_id
+  AND o.purpose = 'entry'
+ORDER BY d.decided_at, o.order_id;
+
+-- name: run_money(backtest_run_id)^
+SELECT
+    COALESCE(sum(quantity * price) FILTER (WHERE action = 'buy'), 0) AS bought,
+    COALESCE(sum(quantity * price) FILTER (WHERE action = 'sell'), 0) AS sold,
+    COALESCE(sum(fee), 0) AS fees,
+    COALESCE(sum(quantity), 0) AS contracts,
+    count(*) AS fills
+FROM fills
+WHERE backtest_run_id = :backtest_run_id;
+
+-- name: run_positions(backtest_run_id)
+SELECT COALESCE(exit_reason, 'open') AS exit_reason, count(*) AS positions,
+       count(*) FILTER (WHERE realized_pnl > 0) AS won, sum(realized_pnl) AS net
+FROM positions
+WHERE backtest_run_id = :backtest_run_id
+GROUP BY COALESCE(exit_reason, 'open')
+ORDER BY positions DESC, exit_reason;
+
+-- name: run_quote_sources(backtest_run_id)
+SELECT COALESCE(inputs ->> 'quote_source', 'unknown') AS source, count(*) AS decisions,
+       count(*) FILTER (WHERE inputs ? 'assumed.size') AS assumed_size
+FROM decisions
+WHERE backtest_run_id = :backtest_run_id
+GROUP BY inputs ->> 'quote_source'
+ORDER BY source;
+
+-- name: list_runs(maximum)
+SELECT r.backtest_run_id, r.run_name, r.league, r.status, r.period_start_ts, r.period_end_ts,
+       r.total_pnl, r.created_at
+FROM backtest_runs AS r
+ORDER BY r.backtest_run_id DESC
+LIMIT :maximum;
+
+-- name: bars_of_markets(market_ids, first, last, none)
+-- For COPY, as quotes_of_markets: whole numbers only. Of several periods the shortest is the tape.
+SELECT
+    market_id,
+    CAST(extract(epoch FROM bar_end_ts) * 1000000 AS BIGINT) - period_s * CAST(1000000 AS BIGINT),
+    CAST(extract(epoch FROM bar_end_ts) * 1000000 AS BIGINT),
+    CAST(extract(epoch FROM known_at) * 1000000 AS BIGINT),
+    COALESCE(CAST(low_price * 1000000 AS BIGINT), :none),
+    COALESCE(CAST(high_price * 1000000 AS BIGINT), :none),
+    COALESCE(CAST(volume * 100 AS BIGINT), :none)
+FROM market_candles
+WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]))
+  AND bar_end_ts >= :first
+  AND bar_end_ts < :last
+  AND known_at < :last
+  AND period_s = (
+      SELECT min(shortest.period_s)
+      FROM market_candles AS shortest
+      WHERE shortest.market_id = ANY (CAST(:market_ids AS BIGINT[]))
+  )
+ORDER BY market_id, bar_end_ts;
+
+-- name: prints_of_markets(market_ids, first, last)
+SELECT market_id, venue_trade_id, event_ts, known_at, price, quantity
+FROM market_trades
+WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]))
+  AND event_ts >= :first
+  AND event_ts < :last
+  AND known_at < :last
+ORDER BY market_id, event_ts, venue_trade_id;

@@ -36,7 +36,7 @@ def paper_decisions(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-@pytest.mark.requirement("BT-001")
+@pytest.mark.requirement("TEST-004")
 def test_paper_and_backtest_agree_row_for_row(db: Database) -> None:
     with db.transaction() as conn:
         league = season.create_league(conn, season.EIGHT_TEAMS)
@@ -58,25 +58,24 @@ def test_paper_and_backtest_agree_row_for_row(db: Database) -> None:
             assert ours == theirs
         assert len(run.taken) > 0
         fills = conn.execute(
-            "SELECT market_id, side, action, price, quantity, fee, modelled_fee, event_ts, known_at "
-            "FROM fills ORDER BY fill_id"
+            "SELECT market_id, side, action, price, quantity, fee, modelled_fee, event_ts, "
+            "known_at FROM fills ORDER BY fill_id"
         ).fetchall()
         assert fills == [
             (
-                f["order"].row["market_id"], f["order"].row["side"], f["order"].row["action"],
-                f["fill"].price, f["fill"].quantity, f["fill"].fee, f["fill"].modelled_fee,
-                f["fill"].executed_at, f["fill"].known_at,
+                f["market_id"], f["side"], f["action"], f["price"], f["quantity"], f["fee"],
+                f["modelled_fee"], f["event_ts"], f["known_at"],
             )
             for f in run.account.fills
         ]  # fmt: skip
         columns = (
-            "market_id side original_quantity quantity entry_price fees realized_pnl status "
-            "exit_price exit_reason entry_time exit_time edge_at_entry"
-        ).split()
-        positions = conn.execute(
-            f"SELECT {', '.join(columns)} FROM positions ORDER BY position_id"
-        ).fetchall()
-        assert positions == [tuple(p.row[name] for name in columns) for p in run.account.positions]
+            "market_id, side, original_quantity, quantity, entry_price, fees, realized_pnl, "
+            "status, exit_price, exit_reason, entry_time, exit_time, edge_at_entry"
+        )
+        positions = conn.execute(f"SELECT {columns} FROM positions ORDER BY position_id").fetchall()
+        assert positions == [
+            tuple(p.row[name] for name in columns.split(", ")) for p in run.account.positions
+        ]
         ledger = conn.execute(
             "SELECT entry_type, amount, event_ts, note FROM account_ledger "
             "WHERE entry_type <> 'deposit' ORDER BY entry_id"
