@@ -1,8 +1,7 @@
 """Exits of one tick: every condition that triggers is a decision, one of them may be an order.
 
-A position is looked at whenever its market has a new quote. What an exit sells is what is left to
-sell, and which order is next follows from the finished attempts, so a tick that never came, came
-late or came twice changes nothing about where an exit stands.
+A position is looked at whenever its market has a new quote. A position that nobody of ours bought
+is marked and never sold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,16 +11,12 @@ from typing import Any
 
 from precog_core.prices import Action
 from precog_trading.engine.candidate import Candidate, canonical, known
-from precog_trading.engine.looks import Held, look_at, mark_of, strategy_name
+from precog_trading.engine.exit_orders import ExitOrder, next_order
+from precog_trading.engine.looks import Held, look_at, mark_of
 from precog_trading.engine.state import (
-    Booking,
     Decision,
-    Environment,
-    ExitAttempt,
     ExitCondition,
-    ExitPriority,
     MarketFacts,
-    OpenOrder,
     OpenPosition,
     OrderIntent,
     Outcome,
@@ -32,25 +27,12 @@ from precog_trading.engine.state import (
 )
 from precog_trading.rules import exits
 from precog_trading.rules.conditions import PRIORITY
-from precog_trading.rules.controls import HALTED, trading_day
+from precog_trading.rules.controls import trading_day
 from precog_trading.rules.entry_gate import (
     Situation,
-    breakers_on,
-    control_state,
-    exchange_closed,
-    quote_is_stale,
 )
 from precog_trading.rules.ids import client_order_id, decision_key
-from precog_trading.rules.ladder import (
-    EXIT_BLOCKED,
-    Rung,
-    SellerBook,
-    Standstill,
-    next_rung,
-    running_episode,
-)
 
-_URGENCY = (ExitPriority.LOW, ExitPriority.MEDIUM, ExitPriority.HIGH, ExitPriority.CRITICAL)
 _CAP = "cap_"
 
 
@@ -91,7 +73,7 @@ def decide_exits(
     decisions: list[Decision] = []
     for held in looked:
         if held.position.strategy_id is not None and held.position.model_id is not None:
-            decisions += _decide_one(held, predictions, at)
+            decisions += _decide_one(held, _of(predictions, held.position, at), at)
     return decisions, [mark_of(held, at) for held in looked]
 
 
@@ -154,9 +136,7 @@ def _makes_room(block: Blocked, held: MarketFacts) -> bool:
             return False
 
 
-def _decide_one(
-    held: Held, predictions: Mapping[tuple[int, int], Prediction], at: Situation
-) -> list[Decision]:
+def _decide_one(held: Held, prediction: Prediction | None, at: Situation) -> list[Decision]:
     """One decision per condition that triggers, the one that runs first."""
     triggers = exits.triggered(held.look)
     if not triggers:
@@ -168,7 +148,7 @@ def _decide_one(
     if running:
         first = running[0]
         notes: dict[str, Any] = {}
-        order = _next_order(held, first, predictions, notes, at)
+        order = next_order(held, first, prediction, notes, at)
         conflicting = tuple(condition for condition in triggers if condition is not first)
         decisions.append(_decision(held, first, order, {**common, **notes}, conflicting, at))
     for condition in triggers:
@@ -178,116 +158,6 @@ def _decide_one(
             notes = {**common, "outranked_by": running[0].value}
             decisions.append(_decision(held, condition, "outranked", notes, (), at))
     return decisions
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What an exit sends now."""
-
-    rung: Rung
-    bookings: tuple[Booking, ...]
-    trigger_mark: Decimal
-    replaces: str | None
-
-
-def _next_order(
-    held: Held,
-    condition: ExitCondition,
-    predictions: Mapping[tuple[int, int], Prediction],
-    notes: dict[str, Any],
-    at: Situation,
-) -> "_Order | str":
-    """The order of the condition that runs, or the reason why there is none now."""
-    reason = _forbidden(held, notes, at)
-    if reason is not None:
-        return reason
-    replaces: str | None = None
-    for order in _working_exits(held.position, at):
-        if not _gives_way(order, PRIORITY[condition]):
-            notes["working_order"] = order.client_order_id
-            return "exit_working"
-        replaces = order.client_order_id
-    bookings = exits.bookings(condition, held.look, at.config.sizing.qty_step)
-    if not bookings:
-        return "size_zero"
-    episode = _episode(held, condition, predictions, at)
-    trigger_mark = episode[0].trigger_mark if episode else held.look.mark
-    book = SellerBook(held.look.mark, held.ask, held.look.grid, trigger_mark)
-    rung = next_rung(condition, episode, book, at.now, at.config.exec)
-    notes["trigger_mark"] = trigger_mark
-    notes["attempts"] = len(episode)
-    if isinstance(rung, Standstill):
-        if rung.blocked_by is not None:
-            notes["blocked_by"] = rung.blocked_by
-        return rung.reason
-    return _Order(rung, bookings, known(trigger_mark), replaces)
-
-
-def _forbidden(held: Held, notes: dict[str, Any], at: Situation) -> str | None:
-    """Why no exit may be sent at all: kill switch, venue, market, or an old quote."""
-    market, strategy = held.market, strategy_name(held.position)
-    notes["control"] = control = control_state(market, strategy, at)
-    if control == HALTED:
-        return "halted"
-    if any(breaker.action == HALTED for breaker in breakers_on(market, strategy, at)):
-        return "breaker_open"
-    if at.environment is Environment.LIVE and not at.state.live_enabled:
-        return "live_not_enabled"
-    if not at.state.is_writer:
-        return "not_writer"
-    closed = exchange_closed(market, at)
-    if closed is not None:
-        notes["blocked_by"] = closed
-        return EXIT_BLOCKED
-    if market.market_id in at.frozen_markets:
-        return "market_frozen"
-    notes["market_status"] = market.status
-    if market.status != "open":
-        return "market_not_active"
-    notes["quote_age_s"] = int((at.now - held.quote.observed_at).total_seconds())
-    return "quote_stale" if quote_is_stale(held.quote, at) else None
-
-
-def _working_exits(position: OpenPosition, at: Situation) -> list[OpenOrder]:
-    """Sales of the position that are not terminal; one without a position is taken for it."""
-    return [
-        order
-        for order in at.state.portfolio.orders
-        if order.action is Action.SELL
-        and order.market_id == position.market_id
-        and order.side is position.side
-        and order.position_id in (None, position.position_id)
-    ]
-
-
-def _gives_way(order: OpenOrder, priority: ExitPriority) -> bool:
-    """Whether a working exit order may be canceled for one of ``priority``."""
-    if order.status != "resting" or order.exit_priority is None:
-        return False
-    return _URGENCY.index(order.exit_priority) < _URGENCY.index(priority)
-
-
-def _episode(
-    held: Held,
-    condition: ExitCondition,
-    predictions: Mapping[tuple[int, int], Prediction],
-    at: Situation,
-) -> tuple[ExitAttempt, ...]:
-    """The attempts this exit continues: none when nothing of its class held one quote earlier,
-    because then the trigger is a new one.
-    """
-    position = held.position
-    episode = running_episode(position.attempts, PRIORITY[condition])
-    if not episode:
-        return ()
-    before = at.state.recent_quotes.get(position.market_id, ())
-    earlier = [q for q in before if q.observed_at < held.quote.observed_at]
-    if not earlier or earlier[-1].observed_at <= episode[0].placed_at:
-        return episode
-    then = look_at(position, earlier[-1], earlier[:-1], _of(predictions, position, at), at)
-    look = replace(then.look, trailing=position.trailing, replacement=held.look.replacement)
-    held_before = {PRIORITY[c] for c in exits.triggered(look)}
-    return episode if PRIORITY[condition] in held_before else ()
 
 
 def _notes(held: Held, triggers: Sequence[ExitCondition], at: Situation) -> dict[str, Any]:
@@ -333,7 +203,7 @@ def _notes(held: Held, triggers: Sequence[ExitCondition], at: Situation) -> dict
 def _decision(
     held: Held,
     condition: ExitCondition,
-    order: "_Order | str",
+    order: ExitOrder | str,
     notes: Mapping[str, Any],
     conflicting: tuple[ExitCondition, ...],
     at: Situation,
@@ -354,7 +224,7 @@ def _decision(
         position_key=position.position_key,
     )
     intent = None
-    if isinstance(order, _Order):
+    if isinstance(order, ExitOrder):
         intent = _intent(held, condition, order, conflicting, key, market_name, at)
         notes = {
             **notes,
@@ -400,7 +270,7 @@ def _decision(
 def _intent(
     held: Held,
     condition: ExitCondition,
-    order: _Order,
+    order: ExitOrder,
     conflicting: tuple[ExitCondition, ...],
     key: str,
     market_name: str,
