@@ -122,6 +122,7 @@ setup(
         # HTTP with timeouts; retries on reads only.
         "httpx>=0.28,<1",
         "tenacity>=9,<10",
+        "apprise>=2.2,<3",  # alerts by mail, SMS, Slack, webhook and a hundred more by address
         "cryptography>=45",  # RSA-PSS signatures of Kalshi requests
         "cryptography>=45",  # request signatures: RSA-PSS and Ed25519
         "nflreadpy>=0.1.5,<0.2",  # nflverse files
@@ -134,6 +135,7 @@ setup(
             "pytest-cov>=7",  # 7.0 measures subprocesses through coverage's own patch
             "pytest-xdist>=3.8",  # two workers: the end-to-end tests mostly wait
             "hypothesis>=6.130",
+            "aiosmtpd>=1.4.6",  # the mail server that alerts are sent to
             "import-linter>=2.5",
             "ruff>=0.14",
             "mypy>=1.18",

@@ -5,7 +5,7 @@ import re
 
 MASK = "********"
 _NAME = re.compile(
-    r"(password|passwd|secret|token|private_?key|api_?key|access_?key|key_?id|credential|passphrase)",
+    r"(password|passwd|secret|token|private_?key|api_?key|access_?key|key_?id|credential|passphrase|alert_[a-z]+_url)",
     re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"(?P<start>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)

@@ -67,3 +67,101 @@ SELECT :alert_id, 'database', COALESCE(max(attempt), 0) + 1, 'sent', :now
 FROM notification_deliveries
 WHERE alert_id = :alert_id
   AND channel = 'database';
+
+-- name: take_channel(channel)$
+-- One process at a time delivers on a channel; held by the session, which ends with the process.
+SELECT pg_try_advisory_lock(hashtext('alerts.delivery'), hashtext(:channel));
+
+-- name: give_back_channel(channel)$
+SELECT pg_advisory_unlock(hashtext('alerts.delivery'), hashtext(:channel));
+
+-- name: open_rounds()
+-- Every open alert that may notify, the current round of each, and the finished attempts of that
+-- round by channel. An alert that somebody took after the round began owes nothing any more.
+SELECT
+    a.alert_id,
+    CAST(a.alert_uuid AS TEXT) AS alert_uuid,
+    a.alert_type,
+    a.severity,
+    a.component,
+    a.environment,
+    a.message,
+    a.details,
+    a.triggered_at,
+    a.last_seen_at,
+    a.occurrence_count,
+    round.attempted_at AS round_at,
+    round.delivery_id AS round_id,
+    COALESCE(
+        (
+            SELECT jsonb_agg(jsonb_build_array(d.channel, d.status, d.attempted_at)
+                             ORDER BY d.delivery_id)
+            FROM notification_deliveries AS d
+            WHERE d.alert_id = a.alert_id
+              AND d.delivery_id > round.delivery_id
+              AND d.channel <> 'database'
+        ),
+        '[]'
+    ) AS attempts
+FROM alerts AS a
+CROSS JOIN LATERAL (
+    SELECT d.delivery_id, d.attempted_at
+    FROM notification_deliveries AS d
+    WHERE d.alert_id = a.alert_id
+      AND d.channel = 'database'
+    ORDER BY d.attempt DESC
+    LIMIT 1
+) AS round
+WHERE a.resolved_at IS NULL
+  AND NOT a.suppressed
+  AND (a.acknowledged_at IS NULL OR a.acknowledged_at < round.attempted_at)
+ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], a.severity), a.alert_id;
+
+-- name: sent_since(channel, since)
+SELECT attempted_at
+FROM notification_deliveries
+WHERE channel = :channel
+  AND status = 'sent'
+  AND attempted_at > :since;
+
+-- name: record_delivery(alert_id, channel, status, attempted_at, error)!
+-- The row of the alert is locked first, as in raising, so that attempts number and summarise in
+-- order.
+WITH alert AS MATERIALIZED (
+    SELECT alert_id
+    FROM alerts
+    WHERE alert_id = :alert_id
+    FOR UPDATE
+)
+INSERT INTO notification_deliveries (alert_id, channel, attempt, status, attempted_at, error)
+SELECT
+    alert.alert_id,
+    :channel,
+    COALESCE(
+        (
+            SELECT max(d.attempt)
+            FROM notification_deliveries AS d
+            WHERE d.alert_id = :alert_id
+              AND d.channel = :channel
+        ),
+        0
+    ) + 1,
+    :status,
+    :attempted_at,
+    :error
+FROM alert;
+
+-- name: begin_reminders(now, told_before)!
+-- A critical alert that nobody has taken is told again.
+INSERT INTO notification_deliveries (alert_id, channel, attempt, status, attempted_at)
+SELECT a.alert_id, 'database', max(d.attempt) + 1, 'sent', :now
+FROM alerts AS a
+INNER JOIN notification_deliveries AS d
+    ON d.alert_id = a.alert_id
+    AND d.channel = 'database'
+WHERE a.severity = 'critical'
+  AND a.resolved_at IS NULL
+  AND a.acknowledged_at IS NULL
+  AND NOT a.suppressed
+GROUP BY a.alert_id
+HAVING max(d.attempted_at) <= :told_before;
