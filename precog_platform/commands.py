@@ -33,8 +33,12 @@ def register(app: typer.Typer) -> None:
     app.command("summary")(summary)
     app.command("env")(env)
     quotes.command("load")(load_quotes)
+    from precog_platform.inspection.commands import doctor, logs, status
     from precog_platform.reference.commands import requirements
 
+    app.command("status")(status)
+    app.command("doctor")(doctor)
+    app.command("logs")(logs)
     app.command("requirements")(requirements)
 
 

@@ -24,7 +24,7 @@ import psutil
 from precog_core.database.server import EmbeddedServer
 from precog_core.errors import PrecogError
 
-_MARK = "PRECOG_SUPERVISED_HOME"
+MARK = "PRECOG_SUPERVISED_HOME"
 _PR_SET_PDEATHSIG = 1
 _STOP_TIMEOUT_S = 15.0
 
@@ -88,7 +88,7 @@ def kill_leftovers(home: Path) -> int:
     doomed = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(_MARK) == str(home):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(home):
                 process.kill()
                 doomed.append(process)
     psutil.wait_procs(doomed, timeout=_STOP_TIMEOUT_S)
@@ -139,7 +139,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**self.environment, _MARK: str(self.home)},
+                env={**self.environment, MARK: str(self.home)},
                 cwd=self.home,
                 start_new_session=True,
                 preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
