@@ -82,8 +82,12 @@ class QuotesSection(_Strict):
 
 
 class HistorySection(_Strict):
-    """Bars and trades of the past. ``rate_share`` of our rate is theirs while they are read."""
+    """Bars and trades of the past. ``rate_share`` of our rate is theirs while they are read.
 
+    ``recent_h``: how far the minute's look at the tape of open markets reaches back at most.
+    """
+
+    recent_h: float = Field(default=2, gt=0, le=48)
     first_day: date = date(2025, 8, 1)
     rate_share: float = Field(default=0.5, gt=0, lt=1)
     candle_period_s: Literal[60, 3600, 86400] = 60

@@ -158,6 +158,73 @@ WHERE NOT EXISTS (
 )
 ORDER BY m.market_id;
 
+-- name: create_staged_settlements#
+CREATE TEMP TABLE staged_settlements (
+    ticker TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    settlement_value NUMERIC(12,6) NOT NULL,
+    raw JSONB NOT NULL,
+    event_ts TIMESTAMPTZ NOT NULL,
+    known_at TIMESTAMPTZ NOT NULL
+) ON COMMIT DROP;
+
+-- name: drop_staged_settlements#
+DROP TABLE staged_settlements;
+
+-- name: insert_settlements(platform_id)!
+-- The next revision where the venue says something new: another value, or that cash moves now. A
+-- later "determined" with another value is an amendment that was not seen while it was called so;
+-- with the same value it says less than what is stored.
+INSERT INTO settlements (
+    market_id, revision, stage, outcome, settlement_value, raw, event_ts, known_at
+)
+SELECT m.market_id,
+       coalesce(latest.revision, 0) + 1,
+       CASE
+           WHEN latest.revision IS NOT NULL AND s.stage = 'determined' THEN 'amended'
+           ELSE s.stage
+       END,
+       s.outcome, s.settlement_value, s.raw, s.event_ts, greatest(s.known_at, s.event_ts)
+FROM staged_settlements AS s
+JOIN markets AS m
+    ON m.platform_id = :platform_id
+    AND m.ticker = s.ticker
+LEFT JOIN LATERAL (
+    SELECT x.revision, x.stage, x.outcome, x.settlement_value
+    FROM settlements AS x
+    WHERE x.market_id = m.market_id
+    ORDER BY x.revision DESC
+    LIMIT 1
+) AS latest ON true
+WHERE latest.revision IS NULL
+   OR (latest.outcome, latest.settlement_value) IS DISTINCT FROM (s.outcome, s.settlement_value)
+   OR (s.stage = 'finalized' AND latest.stage <> 'finalized')
+   OR (s.stage = 'amended' AND latest.stage = 'determined')
+ORDER BY m.market_id
+ON CONFLICT (market_id, revision) DO NOTHING;
+
+-- name: overdue_markets(platform_id, series_ticker, closed_before, maximum)
+-- Markets that should be over and of which no final word is stored, the latest first.
+SELECT e.event_ticker, m.ticker
+FROM markets AS m
+JOIN events AS e USING (event_id)
+JOIN series AS s USING (series_id)
+JOIN market_attributes AS a
+    ON a.market_id = m.market_id
+    AND a.row_current_ind
+WHERE m.platform_id = :platform_id
+  AND s.series_ticker = :series_ticker
+  AND a.close_at < :closed_before
+  AND NOT EXISTS (
+      SELECT
+      FROM settlements AS x
+      WHERE x.market_id = m.market_id
+        AND x.stage = 'finalized'
+  )
+ORDER BY a.close_at DESC, m.ticker
+LIMIT :maximum;
+
 -- name: events_to_match(platform_id)
 -- Without a game, or with a market whose team is not known yet.
 SELECT e.event_id, e.event_ticker, e.series_id, s.league, e.game_id,
@@ -265,6 +332,26 @@ WHERE m.platform_id = :platform_id
   AND coalesce(a.close_at, 'infinity') >= :from_ts
 ORDER BY m.market_id;
 
+-- name: markets_in_play(platform_id, series_tickers, from_ts, to_ts)
+-- Open markets of games that start within the times, with the newest trade stored of each.
+SELECT m.market_id, m.ticker, s.series_ticker, a.open_at, a.close_at,
+       (
+           SELECT max(t.event_ts)
+           FROM market_trades AS t
+           WHERE t.market_id = m.market_id
+       ) AS last_trade_at
+FROM markets AS m
+JOIN events AS e USING (event_id)
+JOIN series AS s USING (series_id)
+JOIN market_attributes AS a
+    ON a.market_id = m.market_id
+    AND a.row_current_ind
+WHERE m.platform_id = :platform_id
+  AND s.series_ticker = ANY (:series_tickers)
+  AND e.start_at BETWEEN :from_ts AND :to_ts
+  AND a.status IN ('open', 'paused')
+ORDER BY m.market_id;
+
 -- name: create_staged_candles#
 CREATE TEMP TABLE staged_candles (
     market_id BIGINT NOT NULL,
@@ -315,12 +402,14 @@ CREATE TEMP TABLE staged_trades (
 -- name: drop_staged_trades#
 DROP TABLE staged_trades;
 
--- name: insert_trades()!
--- The tape is public: a trade is known when it happens.
+-- name: insert_trades(received_at)!
+-- The tape is public: a trade of the past was known when it happened, one that is read while the
+-- market is open from when it was received.
 INSERT INTO market_trades (
     market_id, venue_trade_id, price, quantity, taker_side, event_ts, known_at
 )
-SELECT market_id, venue_trade_id, price, quantity, taker_side, event_ts, event_ts
+SELECT market_id, venue_trade_id, price, quantity, taker_side, event_ts,
+       greatest(event_ts, CAST(:received_at AS TIMESTAMPTZ))
 FROM staged_trades
 ORDER BY market_id, event_ts, venue_trade_id
 ON CONFLICT (market_id, venue_trade_id) DO NOTHING;
@@ -384,6 +473,14 @@ FROM market_snapshots AS q
 JOIN markets AS m USING (market_id)
 WHERE m.platform_id = :platform_id
 ORDER BY q.observed_at DESC, m.ticker
+LIMIT 10;
+
+-- name: trades_preview(platform_id)
+SELECT m.ticker, t.event_ts, t.price, t.quantity, t.taker_side, t.known_at
+FROM market_trades AS t
+JOIN markets AS m USING (market_id)
+WHERE m.platform_id = :platform_id
+ORDER BY t.market_trade_id DESC
 LIMIT 10;
 
 -- name: fees_preview(platform_id)

@@ -5,20 +5,29 @@ asset that is materialized by hand while it is false fails with how to switch it
 answer is stored and the check ``complete`` of the asset fails: absence then proves nothing.
 """
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import psycopg
+from psycopg.rows import dict_row
 
 from precog_core.database.queries import load_queries
-from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource
+from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, Use
 from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.fees import ingest_fees
+from precog_pipelines.sources.kalshi.history import ingest_recent_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets
 from precog_pipelines.sources.kalshi.matching import Unmatched, unmatched_rows
 from precog_pipelines.sources.kalshi.quotes import ingest_quotes
 from precog_pipelines.sources.kalshi.report import Report
+
+if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
+    from precog_core.kalshi.client import KalshiClient
 
 LIVE_POOL = "kalshi_live"
 MOST_SHOWN = 500
@@ -49,8 +58,9 @@ def complete_check(asset: str) -> dg.AssetCheckSpec:
     ],
     description=(
         "Series, events, markets and their attributes as Kalshi lists them (tables series, events, "
-        "markets, market_attributes), matched with games by ticker, New York date and teams. A "
-        "market that fits no game stays without one and is listed with the reason."
+        "markets, market_attributes), matched with games by ticker, New York date and teams, and "
+        "what settled markets paid (table settlements, a revision for each new word). A market "
+        "that fits no game stays without one and is listed with the reason."
     ),
     group_name="kalshi",
     kinds={"python", "postgres"},
@@ -59,46 +69,37 @@ def complete_check(asset: str) -> dg.AssetCheckSpec:
 def kalshi_markets(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
 ) -> dg.MaterializeResult:
-    database = postgres.database()
-    with database.connection() as conn:
-        client = kalshi.open(conn, "live")
-    with client:
-        ingested = ingest_markets(client, database, now)
-    platform = client.config.platform_id
+    with opened(postgres, kalshi, "live") as client:
+        ingested = ingest_markets(client, postgres.database(), now)
     unmatched = ingested.matching.unmatched
-    log(context, ingested.report)
-    with database.connection() as conn:
+    platform = client.config.platform_id
+    with postgres.database().connection() as conn:
         queries = load_queries("kalshi")
         markets, matched, first, last = queries.row_counts(conn, platform_id=platform)
-        preview = _dicts(
-            ("ticker", "title", "game_key", "yes_pays", "status", "start_at"),
-            queries.markets_preview(conn, platform_id=platform),
-        )
-        metadata = table_metadata(
-            conn,
-            "markets",
-            rows=markets,
-            preview=preview,
-            first=first,
-            last=last,
-            platform=platform,
-            matched_markets=matched,
-            unmatched_markets=dg.MetadataValue.md(unmatched_table(unmatched)),
-            **facts(ingested.report),
-        )
-    return dg.MaterializeResult(
-        metadata=metadata,
-        check_results=[
-            judged(ingested.report),
+    return materialized(
+        context,
+        postgres,
+        ingested.report,
+        table="markets",
+        rows=markets,
+        preview=("markets_preview", platform),
+        more={
+            "first": first,
+            "last": last,
+            "platform": platform,
+            "matched_markets": matched,
+            "unmatched_markets": dg.MetadataValue.md(unmatched_table(unmatched)),
+        },
+        checks=[
             dg.AssetCheckResult(
                 check_name="matched",
                 passed=not unmatched,
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={
                     "unmatched": len(unmatched),
-                    "by_reason": dg.MetadataValue.json(_by_reason(unmatched)),
+                    "by_reason": dg.MetadataValue.json(Counter(one.reason for one in unmatched)),
                 },
-            ),
+            )
         ],
     )
 
@@ -119,23 +120,45 @@ def kalshi_markets(
 def kalshi_quotes(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
 ) -> dg.MaterializeResult:
-    database = postgres.database()
-    with database.connection() as conn:
-        client = kalshi.open(conn, "live")
-    with client:
-        report = ingest_quotes(client, database, now)
-    log(context, report)
-    with database.connection() as conn:
-        preview = _dicts(
-            ("ticker", "observed_at", "yes_bid", "yes_ask", "yes_bid_size", "yes_ask_size",
-             "volume", "write_reason"),
-            load_queries("kalshi").quotes_preview(conn, platform_id=client.config.platform_id),
-        )  # fmt: skip
-        written = sum(report.counts.get(name, 0) for name in ("price", "volume", "heartbeat"))
-        metadata = table_metadata(
-            conn, "market_snapshots", rows=written, preview=preview, **facts(report)
-        )
-    return dg.MaterializeResult(metadata=metadata, check_results=[judged(report)])
+    with opened(postgres, kalshi, "live") as client:
+        report = ingest_quotes(client, postgres.database(), now)
+    return materialized(
+        context,
+        postgres,
+        report,
+        table="market_snapshots",
+        rows=sum(report.counts.get(name, 0) for name in ("price", "volume", "heartbeat")),
+        preview=("quotes_preview", client.config.platform_id),
+    )
+
+
+@dg.asset(
+    deps=["kalshi_markets"],
+    tags={"table": "market_trades"},
+    pool=LIVE_POOL,
+    check_specs=[complete_check("kalshi_trades")],
+    description=(
+        "The tape of open markets of games that are near or on, since it was last read (table "
+        "market_trades), each trade known from its receipt. Resting paper orders fill on it. The "
+        "daily history fills what this leaves out."
+    ),
+    group_name="kalshi",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
+)
+def kalshi_trades(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
+) -> dg.MaterializeResult:
+    with opened(postgres, kalshi, "live") as client:
+        report = ingest_recent_trades(client, postgres.database(), now)
+    return materialized(
+        context,
+        postgres,
+        report,
+        table="market_trades",
+        rows=report.counts.get("trades_new", 0),
+        preview=("trades_preview", client.config.platform_id),
+    )
 
 
 @dg.asset(
@@ -154,26 +177,67 @@ def kalshi_quotes(
 def fee_schedules(
     context: dg.AssetExecutionContext, postgres: PostgresResource, kalshi: KalshiResource
 ) -> dg.MaterializeResult:
-    database = postgres.database()
-    with database.connection() as conn:
-        client = kalshi.open(conn, "live")
+    with opened(postgres, kalshi, "live") as client:
+        report = ingest_fees(client, postgres.database(), now)
+    return materialized(
+        context,
+        postgres,
+        report,
+        table="fee_schedules",
+        rows=report.counts.get("rows_new", 0),
+        preview=("fees_preview", client.config.platform_id),
+    )
+
+
+@contextmanager
+def opened(
+    postgres: PostgresResource, kalshi: KalshiResource, use: Use
+) -> Iterator["KalshiClient"]:
+    """A client under the settings of this home, closed afterwards."""
+    with postgres.database().connection() as conn:
+        client = kalshi.open(conn, use)
     with client:
-        report = ingest_fees(client, database, now)
-    log(context, report)
-    with database.connection() as conn:
-        preview = _dicts(
-            ("series", "event", "fee_type", "taker_rate", "maker_rate", "multiplier",
-             "effective_from", "known_at", "source"),
-            load_queries("kalshi").fees_preview(conn, platform_id=client.config.platform_id),
-        )  # fmt: skip
-        metadata = table_metadata(
-            conn,
-            "fee_schedules",
-            rows=report.counts.get("rows_new", 0),
-            preview=preview,
-            **facts(report),
-        )
-    return dg.MaterializeResult(metadata=metadata, check_results=[judged(report)])
+        yield client
+
+
+def materialized(
+    context: dg.AssetExecutionContext,
+    postgres: PostgresResource,
+    report: Report,
+    *,
+    table: str,
+    rows: int,
+    preview: tuple[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+    checks: Sequence[dg.AssetCheckResult] = (),
+) -> dg.MaterializeResult:
+    """What an ingest shows: counts, problems, a preview, and the check ``complete``.
+
+    ``preview`` is a statement of kalshi.sql and the platform to show.
+    """
+    context.log.info(", ".join(f"{name} {count}" for name, count in report.counts.items()))
+    for problem in report.problems[:MOST_SHOWN]:
+        context.log.error(problem)
+    named = [{"problem": problem} for problem in report.problems]
+    facts: dict[str, Any] = {
+        **report.counts,
+        **(more or {}),
+        "complete": report.complete,
+        "problems": len(report.problems),
+    }
+    with postgres.database().connection() as conn:
+        shown = _preview(conn, *preview) if preview else []
+        metadata = table_metadata(conn, table, rows=rows, preview=shown, **facts)
+    complete = dg.AssetCheckResult(
+        check_name="complete",
+        passed=report.complete,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "problems": len(named),
+            "named": dg.MetadataValue.md(markdown_table(named, limit=MOST_SHOWN)),
+        },
+    )
+    return dg.MaterializeResult(metadata=metadata, check_results=[complete, *checks])
 
 
 def unmatched_table(unmatched: list[Unmatched]) -> str:
@@ -185,38 +249,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def facts(report: Report) -> dict[str, Any]:
-    return {**report.counts, "complete": report.complete, "problems": len(report.problems)}
-
-
-def judged(report: Report) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name="complete",
-        passed=report.complete,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={
-            "problems": len(report.problems),
-            "named": dg.MetadataValue.md(
-                markdown_table(
-                    [{"problem": problem} for problem in report.problems], limit=MOST_SHOWN
-                )
-            ),
-        },
-    )
-
-
-def log(context: dg.AssetExecutionContext, report: Report) -> None:
-    context.log.info(", ".join(f"{name} {count}" for name, count in report.counts.items()))
-    for problem in report.problems[:MOST_SHOWN]:
-        context.log.error(problem)
-
-
-def _by_reason(unmatched: list[Unmatched]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for one in unmatched:
-        counts[one.reason] = counts.get(one.reason, 0) + 1
-    return counts
-
-
-def _dicts(names: tuple[str, ...], rows: Any) -> list[dict[str, Any]]:
-    return [dict(zip(names, row, strict=True)) for row in rows]
+def _preview(conn: psycopg.Connection, statement: str, platform_id: str) -> list[dict[str, Any]]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(getattr(load_queries("kalshi"), statement).sql, {"platform_id": platform_id})
+        return cursor.fetchall()

@@ -6,9 +6,8 @@ import dagster as dg
 
 from precog_core.database.queries import load_queries
 from precog_core.kalshi.config import kalshi_config
-from precog_pipelines.defs.ingestion.kalshi import complete_check, facts, judged, log, now
+from precog_pipelines.defs.ingestion.kalshi import complete_check, materialized, now, opened
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource
-from precog_pipelines.defs.metadata import table_metadata
 from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.history import Window, ingest_candles, ingest_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets
@@ -68,11 +67,9 @@ def _history(
     table: str,
 ) -> dg.MaterializeResult:
     database = postgres.database()
-    with database.connection() as conn:
-        client = kalshi.open(conn, "history")
     report = Report()
     windows = windows_of(list(context.partition_keys))
-    with client:
+    with opened(postgres, kalshi, "history") as client:
         # Markets of that time may never have been listed while this home was running.
         listed = ingest_markets(client, database, now, since=windows[0].start_at).report
         report.problems += listed.problems
@@ -84,7 +81,6 @@ def _history(
             )
             report.add(**found.counts)
             report.problems += found.problems
-    log(context, report)
     rows = 0
     with database.connection() as conn:
         for window in windows:
@@ -96,15 +92,14 @@ def _history(
                 period_s=client.config.history.candle_period_s,
             )
             rows += candles if table == "market_candles" else trades
-        metadata = table_metadata(
-            conn,
-            table,
-            rows=rows,
-            first=windows[0].start_at,
-            last=windows[-1].end_at,
-            **facts(report),
-        )
-    return dg.MaterializeResult(metadata=metadata, check_results=[judged(report)])
+    return materialized(
+        context,
+        postgres,
+        report,
+        table=table,
+        rows=rows,
+        more={"first": windows[0].start_at, "last": windows[-1].end_at},
+    )
 
 
 def windows_of(keys: list[str]) -> list[Window]:

@@ -22,8 +22,8 @@ kalshi_listing = dg.define_asset_job(
 )
 kalshi_open_markets = dg.define_asset_job(
     "kalshi_open_markets",
-    selection=dg.AssetSelection.assets("kalshi_quotes"),
-    description="Quotes of the open markets.",
+    selection=dg.AssetSelection.assets("kalshi_quotes", "kalshi_trades"),
+    description="Quotes of the open markets, and the tape of those whose game is near or on.",
 )
 kalshi_history = dg.define_asset_job(
     "kalshi_history",
@@ -43,7 +43,10 @@ def _run_when_enabled(postgres: PostgresResource) -> dg.SkipReason | None:
     cron_schedule=_AT_LOAD.quotes.cron,
     execution_timezone="UTC",
     default_status=_STARTS,
-    description="Quotes of open markets (kalshi.quotes.cron); starts only when Kalshi is enabled.",
+    description=(
+        "Quotes and trades of open markets (kalshi.quotes.cron); starts only when Kalshi is "
+        "enabled."
+    ),
 )
 def kalshi_quotes_schedule(
     context: dg.ScheduleEvaluationContext, postgres: PostgresResource

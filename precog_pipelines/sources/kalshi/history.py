@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads onl
     from precog_core.kalshi.client import KalshiClient
 
 BARS_PER_CALL = 4000
+BEFORE_GAME = timedelta(hours=25)
+GAME_LASTS = timedelta(hours=8)
+"""Trading enters up to a day before the start; no game lasts longer than this after it."""
 _CANDLE_COLUMNS = (
     "market_id", "period_s", "bar_end_ts", "open_price", "high_price", "low_price", "close_price",
     "yes_bid", "yes_ask", "volume",
@@ -113,6 +116,41 @@ def ingest_trades(client: "KalshiClient", database: Database, window: Window) ->
     return report
 
 
+def ingest_recent_trades(
+    client: "KalshiClient", database: Database, now: Callable[[], datetime]
+) -> Report:
+    """The tape since it was last read, of open markets of games that are near or on.
+
+    Resting paper orders fill on it. A trade is known from when its answer arrived. The daily
+    history completes what a pause of this longer than ``history.recent_h`` leaves out.
+    """
+    report = Report()
+    config = client.config
+    at = now()
+    reach = timedelta(hours=config.history.recent_h)
+    with database.connection() as conn:
+        found = list(
+            load_queries("kalshi").markets_in_play(
+                conn,
+                platform_id=config.platform_id,
+                series_tickers=[entry.ticker for entry in config.series],
+                from_ts=at - GAME_LASTS,
+                to_ts=at + BEFORE_GAME,
+            )
+        )
+    report.add(markets=len(found))
+    for market_id, ticker, _, open_at, _, last_trade_at in found:
+        # The query counts whole seconds, and trades of one instant may come in two answers.
+        since = max(filter(None, (open_at, at - reach, last_trade_at))) - timedelta(seconds=1)
+        with report.one_market():
+            listing = client.trades(ticker, since, now() + timedelta(seconds=1), archived=False)
+            received_at = now()
+            trades = report.heard(listing, f"trades of {ticker}")
+            with database.transaction() as conn:
+                report.add(**store_trades(conn, market_id, trades, received_at))
+    return report
+
+
 def store_candles(
     conn: psycopg.Connection, market_id: int, period_s: int, bars: Iterable[Candle]
 ) -> dict[str, int]:
@@ -134,14 +172,17 @@ def store_candles(
 
 
 def store_trades(
-    conn: psycopg.Connection, market_id: int, trades: Iterable[PublicTrade]
+    conn: psycopg.Connection,
+    market_id: int,
+    trades: Iterable[PublicTrade],
+    received_at: datetime | None = None,
 ) -> dict[str, int]:
-    """Append trades in the caller's transaction, each known when it happened."""
+    """Append trades in the caller's transaction, known when they happened or were received."""
     queries = load_queries("kalshi")
     queries.create_staged_trades(conn)
     rows = ((market_id, t.trade_id, t.price, t.quantity, t.taker_side, t.traded_at) for t in trades)
     offered = copy_rows(conn, "staged_trades", _TRADE_COLUMNS, rows)
-    inserted = queries.insert_trades(conn)
+    inserted = queries.insert_trades(conn, received_at=received_at)
     queries.drop_staged_trades(conn)
     return {"trades": offered, "trades_new": inserted}
 

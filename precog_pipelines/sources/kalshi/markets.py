@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_core.kalshi.config import SeriesEntry
+from precog_core.kalshi.errors import KalshiRefused
 from precog_core.kalshi.market_data import EventMarkets, Market, Series
 from precog_pipelines.sources.config import league_config
 from precog_pipelines.sources.kalshi.matching import (
@@ -26,12 +27,16 @@ from precog_pipelines.sources.kalshi.matching import (
     match_events,
 )
 from precog_pipelines.sources.kalshi.report import Report
+from precog_pipelines.sources.kalshi.settlements import store_settlements
 from precog_pipelines.sources.kalshi.tickers import read_event_ticker
 from precog_pipelines.sources.reference import store_league
 
 if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
     from precog_core.kalshi.client import KalshiClient
 
+NOT_FOUND = 404
+MOST_OVERDUE = 100
+"""So many unsettled markets of the past are asked for in one listing of a series."""
 OVER = frozenset({"closed", "determined", "disputed", "settled"})
 _COLUMNS = (
     "ticker", "title", "status", "open_at", "close_at", "expected_expiration_at", "price_ranges",
@@ -56,7 +61,8 @@ def ingest_markets(
     """Store what the configured series list and match it with games; each series one transaction.
 
     Read are all events with a market that closes after ``since`` (default: a few days ago), also
-    from the archive where ``since`` lies before its cutoff.
+    from the archive where ``since`` lies before its cutoff, and older markets that have no final
+    settlement yet: some stay closed for months.
     """
     config = client.config
     since = since or now() - timedelta(days=config.markets.lookback_d)
@@ -70,6 +76,7 @@ def ingest_markets(
             found = list(report.heard(listing, f"events of {entry.ticker}"))
             if since < cutoff:
                 found = _with_archived(client, entry, found, since, report)
+            found += _overdue(client, database, entry, since, report)
             with database.transaction() as conn:
                 store_listing(conn, config.platform_id, entry, series, found, received_at, report)
     with database.transaction() as conn:
@@ -110,6 +117,44 @@ def _with_archived(
     return list(events.values())
 
 
+def _overdue(
+    client: "KalshiClient",
+    database: Database,
+    entry: SeriesEntry,
+    since: datetime,
+    report: Report,
+) -> list[EventMarkets]:
+    """Stored markets that closed before ``since`` without a final word, asked one by one."""
+    with database.connection() as conn:
+        waiting = list(
+            load_queries("kalshi").overdue_markets(
+                conn,
+                platform_id=client.config.platform_id,
+                series_ticker=entry.ticker,
+                closed_before=since,
+                maximum=MOST_OVERDUE,
+            )
+        )
+    by_event: dict[str, list[str]] = {}
+    for event_ticker, ticker in waiting:
+        by_event.setdefault(event_ticker, []).append(ticker)
+    found = []
+    for event_ticker, tickers in by_event.items():
+        with report.one_market():
+            report.add(overdue_asked=len(tickers))
+            try:
+                event = client.event(event_ticker)
+                markets = tuple(client.market(ticker) for ticker in tickers)
+            except KalshiRefused as refusal:
+                if refusal.status != NOT_FOUND:
+                    raise
+                # It has left the live tier; a backfill of its day reads the archive.
+                report.add(overdue_archived=len(tickers))
+                continue
+            found.append(EventMarkets(event, markets))
+    return found
+
+
 def store_listing(
     conn: psycopg.Connection,
     platform_id: str,
@@ -121,8 +166,8 @@ def store_listing(
 ) -> None:
     """Write one series' listing in the caller's transaction; the same again changes no row.
 
-    Attributes of a market are a new row only when something but its prices changed. An older
-    listing never overwrites a newer one.
+    Results become settlements. Attributes of a market are a new row only when something but its
+    prices changed. An older listing never overwrites a newer one.
     """
     queries = load_queries("kalshi")
     row_ts = queries.lock_platform(conn, platform_id=platform_id)[0]
@@ -158,9 +203,23 @@ def store_listing(
                     market_type=market.market_type,
                 )
             )
+    described = {
+        ticker
+        for (ticker,) in queries.described_markets(
+            conn, platform_id=platform_id, tickers=list(markets)
+        )
+    }
     report.add(
         markets=len(markets),
-        attributes_written=_store_attributes(conn, platform_id, markets, received_at, row_ts),
+        attributes_written=_store_attributes(
+            conn, platform_id, markets, described, received_at, row_ts
+        ),
+        settlements_new=store_settlements(
+            conn,
+            platform_id,
+            ((market, ticker not in described) for ticker, (market, _) in markets.items()),
+            received_at,
+        ),
     )
 
 
@@ -188,16 +247,11 @@ def _store_attributes(
     conn: psycopg.Connection,
     platform_id: str,
     markets: dict[str, tuple[Market, Any]],
+    described: Collection[str],
     received_at: datetime,
     row_ts: datetime,
 ) -> int:
     queries = load_queries("kalshi")
-    described = {
-        ticker
-        for (ticker,) in queries.described_markets(
-            conn, platform_id=platform_id, tickers=list(markets)
-        )
-    }
     queries.create_staged_attributes(conn)
     copy_rows(
         conn,
