@@ -33,12 +33,15 @@ def register(app: typer.Typer) -> None:
     app.command("summary")(summary)
     app.command("env")(env)
     quotes.command("load")(load_quotes)
+    from precog_platform.archive_commands import backup, restore
     from precog_platform.inspection.commands import doctor, logs, status
     from precog_platform.reference.commands import requirements
 
     app.command("status")(status)
     app.command("doctor")(doctor)
     app.command("logs")(logs)
+    app.command("backup")(backup)
+    app.command("restore")(restore)
     app.command("requirements")(requirements)
 
 

@@ -1,0 +1,103 @@
+"""`precog backup` and `precog restore`: every row and file comes back, or nothing stays behind."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from precog_core.cli import build_app
+from precog_core.database import Database, open_database
+from precog_core.database.audit import audit
+from precog_core.errors import PrecogError
+from precog_core.paths import home
+from tests.end_to_end.tables import untouched
+from tests.trading import season
+
+
+def precog(*arguments: str) -> str:
+    result = CliRunner().invoke(build_app(), list(arguments))
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+def refused(*arguments: str) -> str:
+    result = CliRunner().invoke(build_app(), list(arguments))
+    assert isinstance(result.exception, PrecogError), (result.output, result.exception)
+    return str(result.exception)
+
+
+def fill(database: Database, folder: Path) -> None:
+    """A season, and what lies beside it: a dataset, a model, a setting, a record of MLflow."""
+    with database.transaction() as conn:
+        league = season.create_league(conn, season.EIGHT_TEAMS)
+        season.add_season(conn, league, games=8, week_of=4, hours=(24, 2))
+    for name, content in (
+        ("datasets/nfl.parquet", "rows"), ("mlflow/artifacts/run/model.json", "weights"),
+        ("config/trading.yaml", "edge:\n  shrink_to_market: 0.12\n"), ("logs/x.jsonl", "not kept"),
+    ):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    with database.connect("mlflow") as conn:
+        conn.execute("CREATE TABLE runs (run_uuid TEXT, artifact_uri TEXT)")
+        conn.execute(
+            "INSERT INTO runs VALUES ('a', %s), ('b', 's3://bucket/x')",
+            (f"{folder.as_uri()}/mlflow/artifacts/run",),
+        )
+
+
+def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
+    all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, saved = home(), tmp_path / "new", tmp_path / "saved"
+    fill(all_databases, old)
+    before = untouched(all_databases)
+    manifest = json.loads(precog("backup", "--to", str(saved), "--json"))
+    assert manifest["rows"]["games"] == 8
+    assert "exists; name a folder that does not" in refused("backup", "--to", str(saved))
+    assert "is complete and undamaged" in precog("restore", "--verify", str(saved))
+
+    # From the external database of this test into a home with an embedded server of its own.
+    monkeypatch.delenv("PRECOG_DATABASE_URL")
+    monkeypatch.setenv("PRECOG_HOME", str(new))
+    assert f"was restored into {new}" in precog("restore", str(saved))
+    with open_database(new) as restored:
+        assert untouched(restored) == before
+        assert audit(restored) == []
+        with restored.connect("mlflow") as conn:
+            addresses = conn.execute("SELECT artifact_uri FROM runs ORDER BY run_uuid").fetchall()
+    assert addresses == [(f"{new.as_uri()}/mlflow/artifacts/run",), ("s3://bucket/x",)]
+    assert (new / "datasets/nfl.parquet").read_text() == "rows"
+    assert (new / "mlflow/artifacts/run/model.json").read_text() == "weights"
+    assert (new / "config/trading.yaml").read_text() == (old / "config/trading.yaml").read_text()
+    assert not (new / "logs/x.jsonl").exists()
+    assert f"{new} is not empty" in refused("restore", str(saved))
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_touched(
+    all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, new = tmp_path / "saved", tmp_path / "new"
+    precog("backup", "--to", str(saved))
+    monkeypatch.delenv("PRECOG_DATABASE_URL")
+    monkeypatch.setenv("PRECOG_HOME", str(new))
+    dump = saved / "precog.dump"
+    content = dump.read_bytes()
+    dump.write_bytes(content[:-1] + b"x")
+    assert "precog.dump is damaged" in refused("restore", str(saved))
+    dump.unlink()
+    assert "the backup is incomplete" in refused("restore", str(saved))
+    assert "is no backup" in refused("restore", str(tmp_path))
+    assert not new.exists()
+
+
+def test_a_database_that_holds_games_is_not_overwritten(
+    all_databases: Database, tmp_path: Path
+) -> None:
+    precog("backup", "--to", str(tmp_path / "saved"))
+    with all_databases.transaction() as conn:
+        league = season.create_league(conn)
+        season.add_game(conn, league, season.FIRST_SUNDAY, "KC", "BUF", None)
+    before = untouched(all_databases)
+    assert "holds games; name an empty one" in refused("restore", str(tmp_path / "saved"))
+    assert untouched(all_databases) == before
