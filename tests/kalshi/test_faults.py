@@ -1,4 +1,4 @@
-"""Recorded answers served on loopback by a venue that fails in every way it can (issue: kalshi.md §7).
+"""Recorded answers served on loopback by a venue that fails in every way it can.
 
 Everything that can be stored is stored once, everything else is an error that names it, and once
 the venue is well again the same run adds exactly what was missing.
@@ -130,7 +130,7 @@ def test_what_can_be_stored_is_stored_once_and_the_rest_is_named(
 
 @pytest.mark.requirement("API-001", "LEDGER-008")
 def test_recorded_settled_markets_become_settlements(
-    client: KalshiClient, venue: FakeKalshi, store: Database, data_dir: Path
+    connect: Connect, venue: FakeKalshi, store: Database, data_dir: Path
 ) -> None:
     """42 of 44 are final; the two that closed without a result settle nothing."""
     file = json.loads((data_dir / "kalshi" / "json" / "markets_settled.json").read_text())
@@ -142,7 +142,7 @@ def test_recorded_settled_markets_become_settlements(
         venue.list_event(payloads.event(event), *[m for m in markets if m["event_ticker"] == event])
     venue.cutoff = dict.fromkeys(venue.cutoff, "2026-01-01T00:00:00Z")
     entries = [{"ticker": name, "league": "nfl"} for name in sorted(series)]
-    client.config = client.config.model_validate(client.config.model_dump() | {"series": entries})
+    client = connect(series=entries)
     report = ingest_markets(
         client, store, lambda: AT, since=datetime(2025, 1, 1, tzinfo=UTC)
     ).report
