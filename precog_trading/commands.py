@@ -56,10 +56,12 @@ def register(app: typer.Typer) -> None:
     from precog_trading.desk_commands import approve, edges, paper
     from precog_trading.explain.commands import explain
     from precog_trading.methods.commands import methods
+    from precog_trading.reports.commands import report
 
     app.add_typer(explain, name="explain")
     app.add_typer(methods, name="methods")
     app.add_typer(paper, name="paper")
+    app.add_typer(report, name="report")
     app.command("edges")(edges)
     app.command("approve")(approve)
     declare_section("trading", "precog_trading.config:TradingConfig")
