@@ -12,6 +12,7 @@ import psycopg
 import typer
 from rich.console import Console
 
+from precog_core.alerts.commands import alerts
 from precog_core.config_commands import config
 from precog_core.database import DATABASES, Database, migrations, open_database
 from precog_core.database.server import psql_path
@@ -30,7 +31,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_database, name="db")
     app.add_typer(config, name="config")
     app.add_typer(kalshi, name="kalshi")
+    app.add_typer(alerts, name="alerts")
     declare_section("system", "precog_core.system:SystemConfig")
+    declare_section("alerts", "precog_core.alerts.config:AlertsConfig")
     declare_section("kalshi", "precog_core.kalshi.config:KalshiConfig")
 
 

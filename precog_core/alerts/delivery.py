@@ -43,10 +43,11 @@ def deliver(
     channels: Mapping[str, Channel | ChannelError],
     config: AlertsConfig,
     *,
+    only: int | None = None,
     clock: Clock = lambda: datetime.now(UTC),
     deadline_s: float = 40,
 ) -> Delivered:
-    """One pass over all open alerts; what it did.
+    """One pass over all open alerts, or the one with id ``only``; what it did.
 
     Stops beginning deliveries after ``deadline_s``; the next pass goes on. A channel that another
     process is serving is left to it.
@@ -54,22 +55,15 @@ def deliver(
     done = Delivered()
     ends = time.monotonic() + deadline_s
     with database.connection(autocommit=True) as conn:
-        if config.remind_s:
+        if config.remind_s and only is None:
             now = clock()
             done.reminders = load_queries("alerts").begin_reminders(
                 conn, now=now, told_before=now - timedelta(seconds=config.remind_s)
             )
         for name, channel in channels.items():
             if time.monotonic() < ends:
-                _serve(conn, name, channel, config, clock, ends, done)
+                _serve(conn, name, channel, config, clock, ends, done, only)
     return done
-
-
-def is_owed(conn: psycopg.Connection, channels: Iterable[str], config: AlertsConfig) -> bool:
-    """Whether a pass over these channels would find anything to do now."""
-    now = datetime.now(UTC)
-    rounds = _open_rounds(conn)
-    return any(_owed(rounds, name, config, now) for name in channels)
 
 
 def _serve(
@@ -80,6 +74,7 @@ def _serve(
     clock: Clock,
     ends: float,
     done: Delivered,
+    only: int | None,
 ) -> None:
     queries = load_queries("alerts")
     if not queries.take_channel(conn, channel=name):
@@ -88,6 +83,8 @@ def _serve(
         for row in _owed(_open_rounds(conn), name, config, clock()):
             if time.monotonic() >= ends:
                 return
+            if only not in (None, row["alert_id"]):
+                continue
             status, error = _attempt(conn, name, channel, _notice(row), config, clock())
             now = clock()
             with conn.transaction():

@@ -68,7 +68,7 @@ def raise_alert(
         )
     queries = load_queries("alerts")
     if queries.note_component(conn, code=component):
-        _ask_for_description(conn, component, now)
+        unknown_code(conn, lookup="components", code=component, now=now)
     cause = fingerprint(alert_type, component, environment, stable_keys or {})
     queries.lock_cause(conn, fingerprint=cause)
     row = queries.latest_of_cause(conn, fingerprint=cause)
@@ -141,13 +141,16 @@ def report(
     )
 
 
-def _ask_for_description(conn: psycopg.Connection, component: str, now: datetime) -> None:
-    report(
+def unknown_code(
+    conn: psycopg.Connection, *, lookup: str, code: str, now: datetime | None = None
+) -> int:
+    """Data brought ``code``, which the lookup table does not describe; the row is kept."""
+    return report(
         conn,
         "unknown_code",
-        f"components has no description of {component!r}; the row is kept. Describe it in a "
-        "migration, or correct who raises alerts under it",
-        details={"lookup": "components", "code": component},
-        stable_keys={"lookup": "components", "code": component},
+        f"{lookup} has no description of {code!r}; the row is kept. Describe it in a migration, "
+        "or correct the source",
+        details={"lookup": lookup, "code": code},
+        stable_keys={"lookup": lookup, "code": code},
         now=now,
     )

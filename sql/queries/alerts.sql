@@ -165,3 +165,85 @@ WHERE a.severity = 'critical'
   AND NOT a.suppressed
 GROUP BY a.alert_id
 HAVING max(d.attempted_at) <= :told_before;
+
+-- name: list_alerts(state, severity, alert_type, maximum)
+-- The most urgent first, then the latest seen.
+SELECT
+    alert_id,
+    severity,
+    alert_type,
+    category,
+    component,
+    environment,
+    message,
+    triggered_at,
+    last_seen_at,
+    occurrence_count,
+    acknowledged_at,
+    acknowledged_by,
+    resolved_at,
+    resolution_action
+FROM alerts
+WHERE (:state = 'all' OR (:state = 'open' AND resolved_at IS NULL)
+       OR (:state = 'unacknowledged' AND resolved_at IS NULL AND acknowledged_at IS NULL)
+       OR (:state = 'resolved' AND resolved_at IS NOT NULL))
+  AND (CAST(:severity AS TEXT) IS NULL OR severity = :severity)
+  AND (CAST(:alert_type AS TEXT) IS NULL OR alert_type = :alert_type)
+ORDER BY
+    resolved_at IS NOT NULL,
+    array_position(ARRAY['critical', 'high', 'medium', 'low'], severity),
+    last_seen_at DESC
+LIMIT :maximum;
+
+-- name: alert(alert_id)^
+SELECT
+    alert_id,
+    CAST(alert_uuid AS TEXT) AS alert_uuid,
+    severity,
+    alert_type,
+    category,
+    component,
+    environment,
+    message,
+    details,
+    source_table,
+    source_id,
+    triggered_at,
+    last_seen_at,
+    occurrence_count,
+    acknowledged_at,
+    acknowledged_by,
+    acknowledged_notes,
+    resolved_at,
+    resolved_by,
+    resolved_notes,
+    resolution_action,
+    suppressed,
+    fingerprint
+FROM alerts
+WHERE alert_id = :alert_id;
+
+-- name: deliveries_of(alert_id)
+SELECT channel, attempt, status, attempted_at, error
+FROM notification_deliveries
+WHERE alert_id = :alert_id
+ORDER BY delivery_id;
+
+-- name: acknowledge(alert_id, by, notes, now)!
+UPDATE alerts
+SET acknowledged_at = greatest(:now, triggered_at),
+    acknowledged_by = :by,
+    acknowledged_notes = :notes
+WHERE alert_id = :alert_id
+  AND acknowledged_at IS NULL
+  AND resolved_at IS NULL;
+
+-- name: resolve(alert_id, by, action, notes, now)!
+UPDATE alerts
+SET resolved_at = greatest(:now, acknowledged_at),
+    resolved_by = :by,
+    resolved_notes = :notes,
+    resolution_action = :action
+WHERE alert_id = :alert_id
+  AND acknowledged_at IS NOT NULL
+  AND resolved_at IS NULL;

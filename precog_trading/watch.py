@@ -1,0 +1,185 @@
+"""What the tables say that a person must hear: a look over trading's facts, as often as one likes.
+
+Trading itself writes its facts and goes on; looking afterwards keeps the raising of alerts out of
+the tick's transaction and finds also what another process wrote. Each finding has its alert once:
+by the row it is about, or, for decisions, by the newest one seen, kept in ``system_health``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from precog_core.alerts import events, report
+from precog_core.alerts.config import Day
+from precog_core.database.queries import load_queries
+from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
+from precog_trading.rules.controls import NEW_YORK
+
+_SOURCES = "alert_sources"
+_PRESENT = timedelta(hours=1)
+"""Decisions older than this are a replay's: they are in the table and wake nobody."""
+
+
+def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> int:
+    """Raise what has no alert yet, in the caller's transaction; how many findings.
+
+    ``now`` is the wall clock. Two lookers at once take turns, so that neither finds the other's.
+    """
+    now = now or datetime.now(UTC)
+    conn.execute("SELECT pg_advisory_xact_lock(hashtext('alerts.look'))")
+    found = [
+        *_breakers(conn),
+        *_stops(conn),
+        *_settlements(conn),
+        *_decisions(conn, now),
+        *_days(conn, limits, now),
+        *_unchecked(conn),
+        *_codes(conn),
+    ]
+    _remember(conn, now)
+    return len(found)
+
+
+def _breakers(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "breakers_without_alert"):
+        alert_id = events.breaker_tripped(conn, **row)
+        change(conn, _SOURCES, "link_breaker", event_id=row["event_id"], alert_id=alert_id)
+        yield alert_id
+
+
+def _stops(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "stops_without_alert"):
+        yield events.trading_stopped(conn, **row)
+
+
+def _settlements(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "mismatched_settlements"):
+        yield events.settlement_mismatch(conn, **row, environment="paper")
+
+
+def _decisions(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    after = value(conn, _SOURCES, "last_look") or 0
+    since = now - _PRESENT
+    for row in rows(conn, _SOURCES, "alarming_decisions", after=after, since=since):
+        if row["skip_reason"] == "exit_blocked":
+            yield events.exit_blocked(
+                conn,
+                position_id=row["position_id"],
+                ticker=row["ticker"],
+                condition=row["exit_condition"],
+                blocked_by=row["inputs"].get("blocked_by", "unknown"),
+                environment=row["environment"],
+                at=row["at"],
+            )
+        else:
+            yield events.edge_anomaly(
+                conn,
+                decision_id=row["decision_id"],
+                ticker=row["ticker"],
+                strategy=row["strategy"],
+                model=row["model"],
+                facts=_shown(row["inputs"]),
+                environment=row["environment"],
+                at=row["at"],
+            )
+
+
+def _shown(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {key: inputs[key] for key in ("probability", "mid", "ask") if key in inputs}
+
+
+def _days(conn: psycopg.Connection, limits: Day, now: datetime) -> Iterator[int]:
+    day, began = _trading_day(now)
+    for row in rows(conn, _SOURCES, "day_results", day_start=began):
+        kind = events.day_kind(row["pnl"], limits)
+        # A result that stays beyond its limit is one finding, not one per look.
+        told = {"alert_type": kind, "day": day.isoformat(), "environment": row["environment"]}
+        if kind is not None and not value(conn, _SOURCES, "day_told", **told):
+            yield events.day_result(
+                conn, kind=kind, day=day, pnl=row["pnl"], environment=row["environment"]
+            )
+
+
+def _trading_day(now: datetime) -> tuple[date, datetime]:
+    """The New York date, and when it began."""
+    day = now.astimezone(NEW_YORK).date()
+    return day, datetime.combine(day, time(), tzinfo=NEW_YORK)
+
+
+def _unchecked(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "unchecked_positions"):
+        yield report(
+            conn,
+            "position_unchecked",
+            f"{row['positions']} open position(s) without a look for "
+            f"{int(row['unchecked_for'].total_seconds())} s: no stop protects them",
+            details={"positions": row["positions"]},
+            environment=row["environment"],
+            source=("positions", row["position_id"]),
+        )
+
+
+def _codes(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "undescribed_codes"):
+        yield events.unknown_code(conn, **row)
+
+
+def _remember(conn: psycopg.Connection, now: datetime) -> None:
+    newest = value(conn, _SOURCES, "newest_decision")
+    load_queries("health").note_health(
+        conn,
+        component="notifications",
+        status="healthy",
+        at=now,
+        details=as_json({"decision_id": newest}),
+        alert_id=None,
+    )
+
+
+@dataclass(frozen=True)
+class BrokenSource:
+    """An alert whose ``source_table`` and ``source_id`` name no row."""
+
+    source_table: str
+    source_id: int | None
+    reason: str
+
+
+def broken_sources(conn: psycopg.Connection) -> list[BrokenSource]:
+    """Every source of an alert that does not resolve (ALERT-012)."""
+    broken: list[BrokenSource] = []
+    for row in rows(conn, _SOURCES, "sources_of_alerts"):
+        table = row["source_table"]
+        key = value(conn, _SOURCES, "primary_key_of", table_name=table)
+        if key is None:
+            broken += [BrokenSource(table, None, "no table with a primary key of one column")]
+            continue
+        present = {
+            found
+            for (found,) in conn.execute(
+                sql.SQL("SELECT {key} FROM {table} WHERE {key} = ANY(%s)").format(
+                    key=sql.Identifier(key), table=sql.Identifier(table)
+                ),
+                (row["ids"],),
+            )
+        }
+        broken += [
+            BrokenSource(table, source_id, "no such row")
+            for source_id in row["ids"]
+            if source_id not in present
+        ]
+    return broken
+
+
+def open_alerts(conn: psycopg.Connection) -> list[Row]:
+    """Counts of open alerts by severity, most urgent first."""
+    return rows(conn, _SOURCES, "open_alerts")
+
+
+def has_unanswered_critical(conn: psycopg.Connection, longer_than: timedelta) -> Row | None:
+    """The oldest critical alert that nobody has taken for longer than that."""
+    return one(conn, _SOURCES, "unanswered_critical", longer_than=longer_than)
