@@ -6,6 +6,7 @@ stored or none.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -135,8 +136,14 @@ def _rows(
             source,
             game.source_game_id,
             schedule_known_at(game.game_date, game.kickoff_at, zone, backfill.schedule_lead),
-            result_known_at(game.game_date, game.kickoff_at, zone, lag) if game.is_final else None,
+            _result_known_at(game, config, lag) if game.is_final else None,
         )
+
+
+def _result_known_at(game: SourceGame, config: League, lag: timedelta) -> datetime:
+    """The back-fill rule, but not while the game may still have been on."""
+    known_at = result_known_at(game.game_date, game.kickoff_at, config.zone, lag)
+    return max(known_at, game.played_until or known_at)
 
 
 def _refuse_other_sources(conn: psycopg.Connection, league: str, snapshot: SourceSnapshot) -> None:

@@ -19,7 +19,8 @@ class SourceGame:
 
     ``game_date`` is the local date of the league; ``kickoff_at`` (UTC) is None when the source
     gives no time. Scores are both given (final) or both None (scheduled). Moneylines are closing
-    American odds, or None.
+    American odds, or None. ``played_until`` is an instant at which the game may still have been on,
+    where the source tells: its result was not known before.
     """
 
     league: str
@@ -36,6 +37,7 @@ class SourceGame:
     source_game_id: str | None
     away_moneyline: int | None = None
     home_moneyline: int | None = None
+    played_until: datetime | None = None
 
     @property
     def game_key(self) -> str:

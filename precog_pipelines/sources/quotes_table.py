@@ -84,7 +84,8 @@ def closing_probabilities(
 
     Columns ``game_id`` (int), ``p_home`` (float in 0..1), ``source`` (``recorded``: mid of the
     last quote; ``recorded_candle``: the last trade; ``assumed_closing_line``: no-vig, unrounded;
-    ``simulated``: mid of the last quote). One row per game that has a price. Known at kickoff: never a feature.
+    ``simulated``: mid of the last quote). One row per game that has a price. Known at kickoff:
+    never a feature.
     """
     query = load_queries("quotes").closing_probabilities.sql
     return fetch_frame(conn, query, {"league": league, "seasons": list(seasons)})

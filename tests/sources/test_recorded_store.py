@@ -118,6 +118,11 @@ def test_a_recording_is_stored_once_and_known_bar_by_bar(
         ("KXNBAGAME-25MAY02LALDEN-LAL", "no", 0, "finalized", spring_end, False),
         (game["ticker"], "yes", 1, "finalized", TIP_OFF + timedelta(hours=3), True),
     ]
+    # Nor was its result known before: overtime may take longer than the rule allows for.
+    assert conn.execute("SELECT result_known_at FROM games ORDER BY kickoff_at").fetchall() == [
+        (spring_end,),
+        (TIP_OFF + timedelta(hours=3),),
+    ]
     opened = TIP_OFF - timedelta(minutes=1501)
     settled = TIP_OFF + timedelta(hours=3)
     assert conn.execute(

@@ -1,6 +1,7 @@
 """The games of a recording, behind the protocol that every source of games has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from precog_core.errors import PrecogError
@@ -62,6 +63,11 @@ class RecordedGames:
                 f"no game source for league {league}; {self.folder} has {self.league} only "
                 "(sources.recorded_quotes.league)"
             )
-        # Two markets of one event are about one game.
-        games = {market.event_ticker: market.game for market in self.file().markets}
+        # Two markets of one event are about one game. While either trades the venue has not
+        # closed it: some games take longer than the back-fill rule allows for.
+        games: dict[str, SourceGame] = {}
+        for market in self.file().markets:
+            known = games.get(market.event_ticker, market.game)
+            until = max(market.last_bar_at, known.played_until or market.last_bar_at)
+            games[market.event_ticker] = replace(market.game, played_until=until)
         return list(games.values())
