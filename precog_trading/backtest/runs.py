@@ -85,7 +85,7 @@ def run_backtest(
         with conn.transaction():
             config = load_section("trading", TradingConfig, conn=conn)
             register_configured(conn)
-            row = _method_row(conn, request)
+            row = method_row(conn, request)
             method = method_from_row(row)
         # One transaction, so that all facts are of one moment although rows keep arriving.
         with conn.transaction():
@@ -256,7 +256,7 @@ def _start(
     )  # fmt: skip
 
 
-def _method_row(conn: psycopg.Connection, request: Request) -> Row:
+def method_row(conn: psycopg.Connection, request: Request) -> Row:
     found = rows(
         conn, "backtest", "method_versions_to_replay",
         name=request.method, version=request.version,

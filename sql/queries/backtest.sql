@@ -412,3 +412,173 @@ WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]))
   AND event_ts < :last
   AND known_at < :last
 ORDER BY market_id, event_ts, venue_trade_id;
+
+-- name: hide_quotes_after(at)!
+-- The views of the look-ahead audit: named like the tables they hide, they live in the session's
+-- temporary schema, which is searched first, so every reader of the session sees the past cut at :at.
+CREATE TEMPORARY VIEW market_snapshots AS
+SELECT * FROM public.market_snapshots WHERE known_at <= :at;
+
+-- name: hide_predictions_after(at)!
+CREATE TEMPORARY VIEW predictions AS
+SELECT * FROM public.predictions WHERE known_at <= :at;
+
+-- name: hide_attributes_after(at)!
+CREATE TEMPORARY VIEW market_attributes AS
+SELECT * FROM public.market_attributes WHERE known_at <= :at;
+
+-- name: hide_settlements_after(at)!
+CREATE TEMPORARY VIEW settlements AS
+SELECT * FROM public.settlements WHERE known_at <= :at;
+
+-- name: hide_schedules_after(at)!
+CREATE TEMPORARY VIEW fee_schedules AS
+SELECT * FROM public.fee_schedules WHERE known_at <= :at;
+
+-- name: hide_bars_after(at)!
+CREATE TEMPORARY VIEW market_candles AS
+SELECT * FROM public.market_candles WHERE known_at <= :at;
+
+-- name: hide_prints_after(at)!
+CREATE TEMPORARY VIEW market_trades AS
+SELECT * FROM public.market_trades WHERE known_at <= :at;
+
+-- name: hide_results_after(at)!
+-- A game whose result was not known yet is a scheduled game.
+CREATE TEMPORARY VIEW games AS
+SELECT
+    game_id, game_key, league, season, week, game_type, kickoff_at, home_team_id, away_team_id,
+    neutral_site, source, source_game_id, known_at,
+    CASE WHEN result_known_at <= :at THEN home_score END AS home_score,
+    CASE WHEN result_known_at <= :at THEN away_score END AS away_score,
+    CASE WHEN result_known_at > :at AND status = 'final' THEN 'scheduled' ELSE status END AS status,
+    CASE WHEN result_known_at <= :at THEN result_known_at END AS result_known_at
+FROM public.games;
+
+-- name: poison_quotes_after(at)!
+-- Prices turned over, sizes and volumes gone: whoever reads a later quote decides differently.
+CREATE TEMPORARY VIEW market_snapshots AS
+SELECT
+    market_id, observed_at, known_at, write_reason, source,
+    CASE WHEN known_at > :at THEN 1 - yes_ask ELSE yes_bid END AS yes_bid,
+    CASE WHEN known_at > :at THEN 1 - yes_bid ELSE yes_ask END AS yes_ask,
+    CASE WHEN known_at > :at THEN 11 ELSE yes_bid_size END AS yes_bid_size,
+    CASE WHEN known_at > :at THEN 11 ELSE yes_ask_size END AS yes_ask_size,
+    last_price,
+    CASE WHEN known_at > :at THEN volume + 7 ELSE volume END AS volume,
+    CASE WHEN known_at > :at THEN 0 ELSE open_interest END AS open_interest
+FROM public.market_snapshots;
+
+-- name: poison_predictions_after(at)!
+CREATE TEMPORARY VIEW predictions AS
+SELECT
+    prediction_id, game_id, model_id, training_run_id, trained_until, mlflow_run_id,
+    registry_version, features_hash, event_ts, known_at, dagster_run_id,
+    CASE WHEN known_at > :at THEN 1 - p_home ELSE p_home END AS p_home,
+    CASE WHEN known_at > :at THEN 1 - p_high ELSE p_low END AS p_low,
+    CASE WHEN known_at > :at THEN 1 - p_low ELSE p_high END AS p_high
+FROM public.predictions;
+
+-- name: poison_attributes_after(at)!
+CREATE TEMPORARY VIEW market_attributes AS
+SELECT
+    market_id, row_start_ts, known_at, price_ranges,
+    CASE WHEN known_at > :at THEN 'paused' ELSE status END AS status
+FROM public.market_attributes;
+
+-- name: poison_settlements_after(at)!
+CREATE TEMPORARY VIEW settlements AS
+SELECT
+    settlement_id, market_id, revision, stage, raw, event_ts, known_at,
+    CASE WHEN known_at > :at AND outcome <> 'scalar'
+        THEN CASE outcome WHEN 'yes' THEN 'no' ELSE 'yes' END ELSE outcome END AS outcome,
+    CASE WHEN known_at > :at THEN 1 - settlement_value ELSE settlement_value END
+        AS settlement_value
+FROM public.settlements;
+
+-- name: poison_schedules_after(at)!
+CREATE TEMPORARY VIEW fee_schedules AS
+SELECT
+    fee_schedule_id, platform_id, series_id, event_id, fee_type, rounding_increment,
+    effective_from, source, known_at, maker_rate, multiplier,
+    CASE WHEN known_at > :at THEN taker_rate * 3 ELSE taker_rate END AS taker_rate
+FROM public.fee_schedules;
+
+-- name: poison_bars_after(at)!
+CREATE TEMPORARY VIEW market_candles AS
+SELECT
+    market_id, period_s, bar_end_ts, known_at, volume,
+    CASE WHEN known_at > :at THEN 0.01 ELSE low_price END AS low_price,
+    CASE WHEN known_at > :at THEN 0.99 ELSE high_price END AS high_price
+FROM public.market_candles;
+
+-- name: poison_prints_after(at)!
+CREATE TEMPORARY VIEW market_trades AS
+SELECT
+    market_id, venue_trade_id, event_ts, known_at, quantity,
+    CASE WHEN known_at > :at THEN 1 - price ELSE price END AS price
+FROM public.market_trades;
+
+-- name: poison_results_after(at)!
+CREATE TEMPORARY VIEW games AS
+SELECT
+    game_id, game_key, league, season, week, game_type, kickoff_at, home_team_id, away_team_id,
+    neutral_site, source, source_game_id, known_at, status, result_known_at,
+    CASE WHEN result_known_at > :at THEN away_score ELSE home_score END AS home_score,
+    CASE WHEN result_known_at > :at THEN home_score ELSE away_score END AS away_score
+FROM public.games;
+
+-- name: shuffle_results(seed)!
+-- Every league's results dealt out again among its finished games, the same way for one seed.
+CREATE TEMPORARY VIEW games AS
+WITH finished AS (
+    SELECT
+        game_id, league, home_score, away_score,
+        row_number() OVER (PARTITION BY league ORDER BY game_id) AS place,
+        row_number() OVER (
+            PARTITION BY league ORDER BY md5(game_key || ':' || CAST(:seed AS TEXT)), game_id
+        ) AS other
+    FROM public.games
+    WHERE status = 'final'
+),
+dealt AS (
+    SELECT mine.game_id, theirs.home_score, theirs.away_score
+    FROM finished AS mine
+    JOIN finished AS theirs ON theirs.league = mine.league AND theirs.other = mine.place
+)
+SELECT
+    g.game_id, g.game_key, g.league, g.season, g.week, g.game_type, g.kickoff_at, g.home_team_id,
+    g.away_team_id, g.neutral_site, g.source, g.source_game_id, g.known_at, g.status,
+    g.result_known_at, d.home_score, d.away_score
+FROM public.games AS g
+LEFT JOIN dealt AS d ON d.game_id = g.game_id;
+
+-- name: prediction_scores(league, model_id, first, last)^
+-- The model's last word before each start against what happened: its Brier score, that of always
+-- saying the share of home wins, and what a probability without knowledge of the results would score.
+WITH said AS (
+    SELECT DISTINCT ON (p.game_id)
+        CAST(p.p_home AS DOUBLE PRECISION) AS p,
+        CASE WHEN g.home_score > g.away_score THEN 1.0 ELSE 0.0 END AS won
+    FROM predictions AS p
+    JOIN games AS g ON g.game_id = p.game_id
+    WHERE g.league = :league
+      AND p.model_id = :model_id
+      AND g.kickoff_at >= :first
+      AND g.kickoff_at < :last
+      AND p.known_at < g.kickoff_at
+      AND g.status = 'final'
+      AND g.home_score <> g.away_score
+    ORDER BY p.game_id, p.event_ts DESC, p.known_at DESC, p.prediction_id DESC
+),
+rate AS (
+    SELECT avg(won) AS base FROM said
+)
+SELECT
+    count(*) AS n,
+    avg((p - won) ^ 2) AS brier,
+    avg(base * (1 - base)) AS base_rate_brier,
+    avg(base * (1 - base) + (p - base) ^ 2) AS unknowing_brier,
+    COALESCE(stddev_samp((p - won) ^ 2) / NULLIF(sqrt(count(*)), 0), 0) AS standard_error
+FROM said
+CROSS JOIN rate;
