@@ -53,11 +53,13 @@ def register(app: typer.Typer) -> None:
     app.command("trades")(trades)
     app.command("pnl")(pnl)
     app.add_typer(_ledger, name="ledger")
+    from precog_trading.backtest.commands import register as register_backtest
     from precog_trading.desk_commands import approve, edges, paper
     from precog_trading.explain.commands import explain
     from precog_trading.methods.commands import methods
     from precog_trading.reports.commands import report
 
+    register_backtest(app)
     app.add_typer(explain, name="explain")
     app.add_typer(methods, name="methods")
     app.add_typer(paper, name="paper")
