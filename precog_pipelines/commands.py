@@ -24,6 +24,7 @@ _SECTIONS = {
     "sources": "sources.config:SourcesConfig",
     "leagues": "sources.config:LeaguesConfig",
     "elo": "ratings.config:EloConfig",
+    "ratings": "ratings.config:RatingsConfig",
 }
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from precog_core.errors import PrecogError
+from precog_pipelines.features import states
 from precog_pipelines.features.config import MOMENTS, FeaturesConfig
-from precog_pipelines.features.facts import GameFacts, RatingFacts
+from precog_pipelines.features.facts import GameFacts, MoreFacts, RatingFacts
 from precog_pipelines.features.registry import Feature
 from precog_pipelines.features.situation import (
     NEVER,
@@ -26,7 +27,7 @@ from precog_pipelines.features.situation import (
     Situation,
     TeamStates,
 )
-from precog_pipelines.features.timeline import Timeline
+from precog_pipelines.features.timeline import Moments, Timeline, take
 from precog_pipelines.ratings.elo import EloParameters
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -102,17 +103,6 @@ def instant(at: int | np.int64) -> datetime:
     return _EPOCH + timedelta(microseconds=int(at))
 
 
-@dataclass(frozen=True)
-class Moments:
-    """When games are looked at: ``game`` is the place in the games, ``at`` the instant."""
-
-    game: _Numbers
-    at: Instants
-
-    def __len__(self) -> int:
-        return len(self.game)
-
-
 def moments_of(games: GameFacts, config: FeaturesConfig, now: datetime) -> Moments:
     """The moments of all games up to ``now``, sorted by ``game_id`` and time.
 
@@ -155,8 +145,9 @@ def build_features(
     parameters: EloParameters,
     config: FeaturesConfig,
     now: datetime,
+    more: MoreFacts = MoreFacts(),  # noqa: B008 - frozen
 ) -> FeatureTable:
-    """All features at all moments up to ``now``.
+    """All features at all moments up to ``now``; ``more`` has what sets beyond v1.0 rest on.
 
     ``games`` are all games of whole seasons, ``ratings`` all ratings up to them; both in playing
     order, revisions of one rating in order of revision. Raises PrecogError as ``moments_of`` does.
@@ -164,7 +155,7 @@ def build_features(
     if parameters.initial or parameters.season_starts:
         raise ValueError("features know only leagues that start every team at the mean")
     moments = moments_of(games, config, now)
-    situation = situation_of(games, ratings, moments, parameters)
+    situation = situation_of(games, ratings, moments, parameters, more)
     known_at = {f.basis: f.basis.known_at(situation) for f in features}
     return FeatureTable(
         game_id=games.game_id[moments.game],
@@ -177,13 +168,15 @@ def build_features(
 
 
 def situation_of(
-    games: GameFacts, ratings: RatingFacts, moments: Moments, parameters: EloParameters
+    games: GameFacts,
+    ratings: RatingFacts,
+    moments: Moments,
+    parameters: EloParameters,
+    more: MoreFacts,
 ) -> Situation:
     """What was known at each moment."""
     of_game = moments.game
     season = games.season[of_game]
-    seasons, place = np.unique(season, return_inverse=True)
-    advantage = np.array([parameters.home_advantage(int(s)) for s in seasons], dtype=np.float64)
     neutral = games.neutral[of_game]
     results = _Results(games)
     timeline = Timeline(ratings.team_id, ratings.known_at)
@@ -196,14 +189,28 @@ def situation_of(
         games_played, days_since, recent, known_at = results.of(team_id, season, day, moments.at)
         return TeamStates(rating, rating_known_at, games_played, days_since, recent, known_at)
 
+    home = side(games.home_team_id[of_game])
+    away = side(games.away_team_id[of_game])
     return Situation(
         neutral=neutral,
         postseason=games.postseason[of_game],
         same_division=games.same_division[of_game],
-        home_advantage=np.where(neutral, 0.0, advantage[place] if len(seasons) else 0.0),
+        home_advantage=states.home_advantage(parameters.eras, season, neutral),
         scheduled_known_at=games.known_at[of_game],
-        home=side(games.home_team_id[of_game]),
-        away=side(games.away_team_id[of_game]),
+        home=home,
+        away=away,
+        glicko=None if more.glicko is None else states.glicko(more.glicko, games, moments),
+        strength=(
+            None if more.strength is None else states.strength(more.strength, games, moments)
+        ),
+        market=None if more.quotes is None else states.market(more.quotes, games, moments),
+        quarterback=(
+            None
+            if more.starters is None
+            else states.quarterback(
+                *more.starters, games, moments, np.maximum(home.games, away.games)
+            )
+        ),
     )
 
 
@@ -231,14 +238,14 @@ class _Results:
         key = self._key(team_id, season)
         _, count = self._timeline.known(key, at)
         places = self._timeline.recent(key, at, RECENT_GAMES)
-        recent = _take(self._margin, places, np.nan)
-        days_since = np.where(count > 0, day - _take(self._day, places[0], 0), np.nan)
+        recent = take(self._margin, places, np.nan)
+        days_since = np.where(count > 0, day - take(self._day, places[0], 0), np.nan)
         latest = self._timeline.latest(key, at)
         return (
             count.astype(np.float64),
             days_since,
             recent,
-            _take(self._known_at, latest, NEVER),
+            take(self._known_at, latest, NEVER),
         )
 
 
@@ -255,18 +262,11 @@ def _rating(
     The operations of ``elo.season_start`` in their order, so that the bits agree.
     """
     newest = timeline.newest(team_id, at)
-    last = _take(ratings.rating_after, newest, elo.mean)
+    last = take(ratings.rating_after, newest, elo.mean)
     reverted = elo.mean * elo.reversion + last * (1.0 - elo.reversion)
-    new_season = (newest >= 0) & (_take(ratings.season, newest, 0) != season)
-    return np.where(new_season, reverted, last), _take(ratings.known_at, newest, NEVER)
+    new_season = (newest >= 0) & (take(ratings.season, newest, 0) != season)
+    return np.where(new_season, reverted, last), take(ratings.known_at, newest, NEVER)
 
 
 def _both(home: NDArray, away: NDArray) -> NDArray:
     return np.stack([home, away], axis=1).ravel()
-
-
-def _take(column: NDArray, places: _Numbers, missing: float) -> NDArray:
-    """``column[places]``, ``missing`` where a place is -1."""
-    if not len(column):
-        return np.full(places.shape, missing, dtype=column.dtype)
-    return np.where(places >= 0, column[places], column.dtype.type(missing))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precog_core.config import load_section
+from precog_pipelines.features.quarterback import QuarterbackConfig
 
 Moment = Literal["day_before", "decision"]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
@@ -23,6 +24,8 @@ class FeaturesConfig(BaseModel):
     back_to_back_leagues: tuple[str, ...] = ("nba", "nhl")
     division_alignment_since: dict[str, int] = {}
     stored_sets: tuple[FeatureSet, ...] = ("v1.0",)
+    # The set exists for these leagues only.
+    quarterback: dict[str, QuarterbackConfig] = {}
 
     @model_validator(mode="after")
     def _moments_are_in_order(self) -> "FeaturesConfig":

@@ -1,9 +1,9 @@
-"""Games and ratings as the builder takes them: columns, straight from the database.
+"""Games, ratings and quotes as the builder takes them: columns, straight from the database.
 
 Instants are microseconds since 1970 UTC, ``NEVER`` where there is none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from precog_core.database.copying import Kind, fetch_arrays
 from precog_core.database.queries import load_queries
+from precog_pipelines.features.quarterback import QuarterbackConfig, StarterFacts
 from precog_pipelines.features.situation import Floats, Instants
+from precog_pipelines.ratings.chain import FinishedResult, facts_as_known
+from precog_pipelines.ratings.glicko import GlickoParameters, GlickoTable
+from precog_pipelines.ratings.strength import StrengthParameters, StrengthTable
 
 _Numbers = NDArray[np.int64]
 
@@ -58,6 +62,128 @@ class RatingFacts:
 
     def __len__(self) -> int:
         return len(self.team_id)
+
+
+@dataclass(frozen=True)
+class GlickoFacts:
+    """A team's Glicko-2 state after each of its games, as known, in playing order."""
+
+    parameters: GlickoParameters
+    team_id: _Numbers
+    season: _Numbers
+    day: _Numbers
+    known_at: Instants
+    rating: Floats
+    deviation: Floats
+    volatility: Floats
+
+
+@dataclass(frozen=True)
+class StrengthFacts:
+    """A team's strength in points after each of its games, as known, in playing order."""
+
+    parameters: StrengthParameters
+    team_id: _Numbers
+    season: _Numbers
+    known_at: Instants
+    points: Floats
+    deviation: Floats
+
+
+@dataclass(frozen=True)
+class QuoteFacts:
+    """Prices that the home team wins, 0 to 1, usable from ``known_at``, in order of observation."""
+
+    game_id: _Numbers
+    price: Floats
+    known_at: Instants
+
+
+@dataclass(frozen=True)
+class MoreFacts:
+    """What the sets beyond v1.0 rest on; None where no feature of the set is asked for."""
+
+    glicko: GlickoFacts | None = None
+    strength: StrengthFacts | None = None
+    quotes: QuoteFacts | None = None
+    starters: tuple[StarterFacts, QuarterbackConfig] | None = None
+
+
+def glicko_facts(games: Sequence[FinishedResult], parameters: GlickoParameters) -> GlickoFacts:
+    """Glicko-2 over all ``games`` of a league in playing order."""
+    facts = facts_as_known(games, lambda: GlickoTable(parameters))
+    states = np.array([fact.state for fact in facts], dtype=np.float64).reshape(-1, 3).T
+    return GlickoFacts(
+        parameters,
+        _numbers(fact.team_id for fact in facts),
+        _numbers(fact.season for fact in facts),
+        _numbers(fact.day for fact in facts),
+        _numbers(fact.known_at for fact in facts),
+        states[0],
+        states[1],
+        states[2],
+    )
+
+
+def strength_facts(
+    games: Sequence[FinishedResult], parameters: StrengthParameters
+) -> StrengthFacts:
+    """Strengths over all ``games`` of a league in playing order."""
+    facts = facts_as_known(games, lambda: StrengthTable(parameters))
+    states = np.array([fact.state for fact in facts], dtype=np.float64).reshape(-1, 2).T
+    return StrengthFacts(
+        parameters,
+        _numbers(fact.team_id for fact in facts),
+        _numbers(fact.season for fact in facts),
+        _numbers(fact.known_at for fact in facts),
+        states[0],
+        states[1],
+    )
+
+
+def _numbers(values: Iterable[int]) -> _Numbers:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def read_results(conn: psycopg.Connection, league: str, last_season: int) -> list[FinishedResult]:
+    """All counted results of a league up to ``last_season``, in playing order."""
+    columns = _read(
+        conn,
+        "finished_results",
+        {"league": league, "last_season": last_season},
+        {
+            "season": "i4", "day": "date", "home_team_id": "i8", "away_team_id": "i8",
+            "margin": "i4", "neutral": "bool", "known_at": "instant",
+        },
+    )  # fmt: skip
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [FinishedResult(*row) for row in rows]
+
+
+def read_quotes(conn: psycopg.Connection, league: str, seasons: list[int]) -> QuoteFacts:
+    """The prices of games of whole seasons that were neither simulated nor entered by hand."""
+    columns = _read(
+        conn,
+        "feature_quotes",
+        {"league": league, "seasons": seasons},
+        {"game_id": "i8", "price": "f8", "known_at": "instant"},
+    )
+    return QuoteFacts(**columns)
+
+
+def read_starters(conn: psycopg.Connection, league: str, last_season: int) -> StarterFacts:
+    """Finished games with who started, in the order in which they became known."""
+    columns = _read(
+        conn,
+        "feature_starters",
+        {"league": league, "last_season": last_season},
+        {
+            "season": "i4", "home_team_id": "i8", "away_team_id": "i8", "home_score": "i4",
+            "away_score": "i4", "neutral": "bool", "home_starter": "i8", "away_starter": "i8",
+            "known_at": "instant",
+        },
+    )  # fmt: skip
+    return StarterFacts(**columns)
 
 
 def read_games(

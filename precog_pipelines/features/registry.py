@@ -8,6 +8,7 @@ function computes all moments at once: columns in, one column out, NaN where und
 A feature belongs to a set. Models choose sets, so adding a set leaves the datasets of others alone.
 """
 
+import importlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import get_args
@@ -15,6 +16,7 @@ from typing import get_args
 import numpy as np
 
 from precog_pipelines.features.config import FeaturesConfig, FeatureSet
+from precog_pipelines.features.quarterback import QuarterbackStates
 from precog_pipelines.features.situation import (
     RECENT_GAMES,
     Floats,
@@ -91,6 +93,8 @@ FORM_BOTH = Basis(
 )
 
 _REGISTRY: list[Feature] = []
+# Modules of further sets, in column order; they register themselves when imported.
+_MODULES = ("precog_pipelines.features.uncertain_ratings", "precog_pipelines.features.market")
 _Compute = Callable[[Situation], Floats]
 _ComputeTeam = Callable[[Situation, TeamStates], Floats]
 
@@ -184,11 +188,15 @@ def registered(
             f"no feature set {', '.join(sorted(unknown))}; there are "
             f"{', '.join(get_args(FeatureSet))}"
         )
+    for module in _MODULES:
+        importlib.import_module(module)
     plays_back_to_back = league in config.back_to_back_leagues
     return tuple(
         f
         for f in _REGISTRY
-        if f.feature_set in sets and (plays_back_to_back or not f.back_to_back_only)
+        if f.feature_set in sets
+        and (plays_back_to_back or not f.back_to_back_only)
+        and (f.feature_set != "quarterback" or league in config.quarterback)
     )
 
 
@@ -337,3 +345,95 @@ def _postseason(s: Situation) -> Floats:
 def _division_game(s: Situation) -> Floats:
     """1 when both teams belong to one division; undefined before the league's last realignment."""
     return s.same_division
+
+
+def _quarterback(s: Situation) -> QuarterbackStates:
+    if s.quarterback is None:
+        raise ValueError(
+            "the set quarterback needs results with starters; see features.quarterback"
+        )
+    return s.quarterback
+
+
+STARTERS = Basis(
+    "schedule ingest and the latest known result of the league",
+    lambda s: _latest(s.scheduled_known_at, _quarterback(s).known_at),
+)
+
+
+@feature(
+    "points_margin", category="rating", unit="points", basis=STARTERS, lowest=-100, highest=100,
+    feature_set="quarterback",
+)  # fmt: skip
+def _points_margin(s: Situation) -> Floats:
+    """Expected margin of the home team in points: offence + defence + value of the quarterback
+    expected from earlier starts, home minus away, plus the learned home advantage unless
+    neutral."""
+    return _quarterback(s).margin
+
+
+@feature(
+    "finale_margin", category="rating", unit="points", basis=STARTERS, lowest=-100, highest=100,
+    feature_set="quarterback",
+)  # fmt: skip
+def _finale_margin(s: Situation) -> Floats:
+    """points_margin in the last game of the regular season, else 0: teams with nothing left to
+    play for rest their starters."""
+    states = _quarterback(s)
+    return np.where(states.finale, states.margin, 0.0)
+
+
+@feature(
+    "qb_value_home", category="rating", unit="points", basis=STARTERS, lowest=-100, highest=100,
+    feature_set="quarterback",
+)  # fmt: skip
+def _qb_value_home(s: Situation) -> Floats:
+    """Home team: points a game by which the quarterbacks who started its last six games exceed a
+    newcomer, the latest start weighing most; undefined while none is known."""
+    return _quarterback(s).home_value
+
+
+@feature(
+    "qb_value_away", category="rating", unit="points", basis=STARTERS, lowest=-100, highest=100,
+    feature_set="quarterback",
+)  # fmt: skip
+def _qb_value_away(s: Situation) -> Floats:
+    """Away team: points a game by which the quarterbacks who started its last six games exceed a
+    newcomer, the latest start weighing most; undefined while none is known."""
+    return _quarterback(s).away_value
+
+
+@feature(
+    "qb_starts_home", category="form", unit="games", data_type="int", basis=STARTERS, lowest=1,
+    feature_set="quarterback",
+)  # fmt: skip
+def _qb_starts_home(s: Situation) -> Floats:
+    """Home team: known starts, for any team, of the quarterback who started its last game."""
+    return _quarterback(s).home_starts
+
+
+@feature(
+    "qb_starts_away", category="form", unit="games", data_type="int", basis=STARTERS, lowest=1,
+    feature_set="quarterback",
+)  # fmt: skip
+def _qb_starts_away(s: Situation) -> Floats:
+    """Away team: known starts, for any team, of the quarterback who started its last game."""
+    return _quarterback(s).away_starts
+
+
+@feature(
+    "qb_changed_home", category="form", unit="flag", data_type="boolean", basis=STARTERS,
+    lowest=0, highest=1, feature_set="quarterback",
+)  # fmt: skip
+def _qb_changed_home(s: Situation) -> Floats:
+    """Home team: 1 when its last starter was another than the one before, else 0."""
+    return _quarterback(s).home_changed
+
+
+@feature(
+    "qb_changed_away", category="form", unit="flag", data_type="boolean", basis=STARTERS,
+    lowest=0, highest=1, feature_set="quarterback",
+)  # fmt: skip
+def _qb_changed_away(s: Situation) -> Floats:
+    """Away team: 1 when its last starter was another than the one before, else 0."""
+    return _quarterback(s).away_changed

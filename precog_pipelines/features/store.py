@@ -5,7 +5,7 @@ goes straight into the table by COPY; where rows exist the new ones are staged a
 database first, so that running again changes no row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,18 @@ from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_pipelines.features.builder import FeatureTable, build_features
 from precog_pipelines.features.config import FeaturesConfig, features_config
-from precog_pipelines.features.facts import read_games, read_ratings
+from precog_pipelines.features.facts import (
+    MoreFacts,
+    glicko_facts,
+    read_games,
+    read_quotes,
+    read_ratings,
+    read_results,
+    read_starters,
+    strength_facts,
+)
 from precog_pipelines.features.registry import Feature, registered
-from precog_pipelines.ratings.config import LeagueElo, elo_config
+from precog_pipelines.ratings.config import LeagueElo, elo_config, ratings_config
 from precog_pipelines.ratings.history import find_elo_model, require_rated
 
 # Moments encoded at a time: bounds the memory of a long history.
@@ -127,7 +136,26 @@ def compute_features(
         parameters=elo.parameters(),
         config=config,
         now=now,
+        more=_more_facts(conn, league, seasons, {f.feature_set for f in features}),
     )
+
+
+def _more_facts(
+    conn: psycopg.Connection, league: str, seasons: Sequence[int], sets: Collection[str]
+) -> MoreFacts:
+    glicko = strength = quotes = None
+    if "ratings" in sets:
+        parameters = ratings_config().league(league)
+        results = read_results(conn, league, max(seasons))
+        glicko = glicko_facts(results, parameters.glicko.parameters())
+        strength = strength_facts(results, parameters.strength.parameters())
+    if "market" in sets:
+        quotes = read_quotes(conn, league, list(seasons))
+    starters = None
+    if "quarterback" in sets:
+        config = features_config().quarterback[league]
+        starters = (read_starters(conn, league, max(seasons)), config)
+    return MoreFacts(glicko, strength, quotes, starters)
 
 
 def write_features(
@@ -137,8 +165,12 @@ def write_features(
     *,
     now: datetime,
     dagster_run_id: str,
+    sets: Collection[str] | None = None,
 ) -> Written:
-    """Compute ``seasons`` and replace those that changed, inside the caller's transaction."""
+    """Compute ``seasons`` and replace those that changed, inside the caller's transaction.
+
+    ``sets`` are those of the configuration by default; other sets' values are left alone.
+    """
     queries = load_queries("features")
     config = features_config()
     elo = elo_config().league(league)
@@ -146,7 +178,7 @@ def write_features(
     # two that overlap then wait for each other and never in a circle.
     for season in sorted(seasons):
         queries.lock_partition(conn, partition=f"precog.features.{league}|{season}")
-    features = registered(league, config, config.stored_sets)
+    features = registered(league, config, config.stored_sets if sets is None else sets)
     feature_ids = ensure_definitions(conn, features)
     table = compute_features(conn, league, seasons, features, now=now, elo=elo, config=config)
     scope = {"league": league, "seasons": list(seasons), "feature_ids": feature_ids}

@@ -5,12 +5,32 @@ known at t is a prefix of the key's facts by ``known_at``; that prefix is in pla
 result came late, and both questions below hold either way.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from precog_pipelines.features.situation import Instants
 
 Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When games are looked at: ``game`` is the place in the games, ``at`` the instant."""
+
+    game: Places
+    at: Instants
+
+    def __len__(self) -> int:
+        return len(self.game)
+
+
+def take(column: NDArray, places: Places, missing: float) -> NDArray:
+    """``column[places]``, ``missing`` where a place is -1."""
+    if not len(column):
+        return np.full(places.shape, missing, dtype=column.dtype)
+    return np.where(places >= 0, column[places], column.dtype.type(missing))
 
 
 class Timeline:

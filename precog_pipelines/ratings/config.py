@@ -1,4 +1,7 @@
-"""``config/elo.yaml``: one set of Elo parameters per league, each a model version of its own."""
+"""``config/elo.yaml``: one set of Elo parameters per league, each a model version of its own.
+
+And ``config/ratings.yaml``: the ratings with uncertainty.
+"""
 
 from fractions import Fraction
 from typing import Annotated, Any
@@ -8,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
 from precog_pipelines.ratings.elo import EloParameters, Era, MarginForm
+from precog_pipelines.ratings.glicko import GlickoParameters
+from precog_pipelines.ratings.strength import StrengthParameters
 
 
 def _fraction(value: Any) -> Any:
@@ -49,7 +54,7 @@ class LeagueElo(BaseModel):
         """The same numbers as the pure implementation takes them."""
         return EloParameters(
             k=self.k,
-            eras=tuple(Era(era.from_season, era.points) for era in self.home_advantage),
+            eras=_eras(self.home_advantage),
             reversion=self.reversion,
             margin=self.margin,
             mean=self.mean,
@@ -84,3 +89,83 @@ class EloConfig(BaseModel):
 def elo_config() -> EloConfig:
     """The Elo configuration in force."""
     return load_section("elo", EloConfig)
+
+
+class LeagueGlicko(BaseModel):
+    """Glicko-2 of one league; see ``glicko.GlickoParameters``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home_advantage: tuple[HomeAdvantage, ...] = Field(min_length=1)
+    period_d: float = Field(gt=0, le=31)
+    reversion: Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
+    tau: float = Field(gt=0, le=2)
+    deviation: float = Field(gt=0, le=500)
+    volatility: float = Field(gt=0, le=1)
+
+    def parameters(self) -> GlickoParameters:
+        """The same numbers as the pure implementation takes them."""
+        return GlickoParameters(
+            eras=_eras(self.home_advantage),
+            period_d=self.period_d,
+            reversion=self.reversion,
+            tau=self.tau,
+            deviation=self.deviation,
+            volatility=self.volatility,
+        )
+
+
+class LeagueStrength(BaseModel):
+    """Strength in points of one league; see ``strength.StrengthParameters``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    home_advantage: tuple[HomeAdvantage, ...] = Field(min_length=1)
+    noise: float = Field(gt=0)
+    deviation: float = Field(gt=0)
+    drift: float = Field(ge=0)
+    season_drift: float = Field(ge=0)
+    reversion: Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
+    cap: float = Field(gt=0)
+
+    def parameters(self) -> StrengthParameters:
+        """The same numbers as the pure implementation takes them."""
+        fields = self.model_dump(exclude={"home_advantage"})
+        return StrengthParameters(eras=_eras(self.home_advantage), **fields)
+
+
+class LeagueRatings(BaseModel):
+    """The ratings with uncertainty of one league."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    glicko: LeagueGlicko
+    strength: LeagueStrength
+
+
+class RatingsConfig(BaseModel):
+    """``config/ratings.yaml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    leagues: dict[str, LeagueRatings]
+
+    def league(self, league: str) -> LeagueRatings:
+        """The parameters of ``league``. Raises PrecogError naming the file when it has none."""
+        try:
+            return self.leagues[league]
+        except KeyError:
+            known = ", ".join(sorted(self.leagues))
+            raise PrecogError(
+                f"config/ratings.yaml has no parameters for league {league!r} (it has {known}); "
+                f"add leagues.{league} there"
+            ) from None
+
+
+def ratings_config() -> RatingsConfig:
+    """The configuration in force."""
+    return load_section("ratings", RatingsConfig)
+
+
+def _eras(given: tuple[HomeAdvantage, ...]) -> tuple[Era, ...]:
+    return tuple(Era(era.from_season, era.points) for era in given)

@@ -50,10 +50,15 @@ class EloParameters:
 
     def home_advantage(self, season: int) -> float:
         """Rating points of home advantage in ``season``. Raises ValueError before the first era."""
-        begun = [era for era in self.eras if era.from_season is None or era.from_season <= season]
-        if not begun:
-            raise ValueError(f"no Elo era covers season {season}; add one with an earlier start")
-        return max(begun, key=lambda era: (era.from_season is not None, era.from_season or 0))[1]
+        return era_of(self.eras, season).home_advantage
+
+
+def era_of(eras: tuple[Era, ...], season: int) -> Era:
+    """The last era begun by ``season``. Raises ValueError before the first one."""
+    begun = [era for era in eras if era.from_season is None or era.from_season <= season]
+    if not begun:
+        raise ValueError(f"no Elo era covers season {season}; add one with an earlier start")
+    return max(begun, key=lambda era: (era.from_season is not None, era.from_season or 0))
 
 
 class Game(NamedTuple):

@@ -77,6 +77,93 @@ WHERE h.model_id = :model_id
   AND g.status = 'final'
 ORDER BY split_part(g.game_key, ':', 3), g.kickoff_at NULLS FIRST, g.game_key, h.revision;
 
+-- name: finished_results(league, last_season)
+-- As `finished_games` of the ratings, in playing order; read as arrays.
+SELECT
+    season,
+    CAST(split_part(game_key, ':', 3) AS DATE) AS day,
+    home_team_id,
+    away_team_id,
+    home_score - away_score AS margin,
+    neutral_site,
+    result_known_at
+FROM games
+WHERE league = :league
+  AND season <= :last_season
+  AND status = 'final'
+  AND game_type IN ('regular', 'postseason')
+ORDER BY split_part(game_key, ':', 3), kickoff_at NULLS FIRST, game_key;
+
+-- name: feature_quotes(league, seasons)
+-- Prices that the home team wins, in order of observation. Of a game's markets the home team's;
+-- simulated quotes were made from results, so they may never be features. Read as arrays.
+WITH winner_markets AS (
+    SELECT DISTINCT ON (g.game_id, m.platform_id)
+        g.game_id,
+        g.kickoff_at,
+        m.market_id,
+        m.yes_team_id = g.home_team_id AS is_home
+    FROM games AS g
+    JOIN events AS e ON e.game_id = g.game_id
+    JOIN markets AS m
+        ON m.event_id = e.event_id
+        AND m.yes_team_id IN (g.home_team_id, g.away_team_id)
+    WHERE g.league = :league
+      AND g.season = ANY (:seasons)
+    ORDER BY g.game_id, m.platform_id, m.yes_team_id = g.home_team_id DESC, m.market_id
+)
+SELECT
+    w.game_id,
+    CAST(
+        CASE
+            WHEN w.is_home THEN (q.yes_bid + q.yes_ask) / 2
+            ELSE 1 - (q.yes_bid + q.yes_ask) / 2
+        END AS DOUBLE PRECISION
+    ) AS price,
+    q.known_at
+FROM winner_markets AS w
+JOIN market_snapshots AS q ON q.market_id = w.market_id
+WHERE q.source NOT IN ('simulated', 'manual')
+  AND q.yes_bid IS NOT NULL
+  AND q.yes_ask IS NOT NULL
+  AND (w.kickoff_at IS NULL OR q.observed_at < w.kickoff_at)
+ORDER BY w.game_id, q.observed_at, q.market_id;
+
+-- name: feature_starters(league, last_season)
+-- Finished games with their quarterbacks as numbers, -1 where no source names one, in the order in
+-- which results and starters became known; what became known together in playing order.
+WITH started AS (
+    SELECT
+        s.game_id,
+        s.team_id,
+        dense_rank() OVER (ORDER BY s.player_key) AS starter,
+        s.known_at
+    FROM game_starters AS s
+    WHERE s.role = 'quarterback'
+)
+SELECT
+    g.season,
+    g.home_team_id,
+    g.away_team_id,
+    g.home_score,
+    g.away_score,
+    g.neutral_site AS neutral,
+    coalesce(h.starter, -1) AS home_starter,
+    coalesce(a.starter, -1) AS away_starter,
+    greatest(g.result_known_at, h.known_at, a.known_at) AS known_at
+FROM games AS g
+LEFT JOIN started AS h ON h.game_id = g.game_id AND h.team_id = g.home_team_id
+LEFT JOIN started AS a ON a.game_id = g.game_id AND a.team_id = g.away_team_id
+WHERE g.league = :league
+  AND g.season <= :last_season
+  AND g.game_type IN ('regular', 'postseason')
+  AND g.status = 'final'
+ORDER BY
+    greatest(g.result_known_at, h.known_at, a.known_at),
+    split_part(g.game_key, ':', 3),
+    g.kickoff_at NULLS FIRST,
+    g.game_key;
+
 -- name: lock_partition(partition)^
 SELECT pg_advisory_xact_lock(hashtextextended(:partition, 0));
 
@@ -195,8 +282,8 @@ WHERE f.entity_type = 'game'
   AND g.league = :league
   AND g.season = ANY (:seasons);
 
--- name: feature_preview(league, season)
--- All features of the season's last game at its last moment.
+-- name: feature_preview(league, season, names)
+-- The named features of the season's last game at its last moment.
 WITH shown AS (
     SELECT g.game_id, g.game_key, max(f.event_ts) AS event_ts
     FROM games AS g
@@ -214,6 +301,7 @@ JOIN features_historical AS f
     AND f.entity_id = s.game_id
     AND f.event_ts = s.event_ts
 JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+WHERE d.feature_name = ANY (:names)
 ORDER BY f.feature_id;
 
 -- name: feature_leaks()^

@@ -1,7 +1,7 @@
 """Facts of a made-up league as the builder takes them, and two ways to tamper with the future."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -9,17 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 from precog_pipelines.features.builder import FeatureValue, build_features, microseconds
-from precog_pipelines.features.config import FeaturesConfig
-from precog_pipelines.features.facts import GameFacts, RatingFacts
+from precog_pipelines.features.config import FeaturesConfig, features_config
+from precog_pipelines.features.facts import (
+    GameFacts,
+    MoreFacts,
+    QuoteFacts,
+    RatingFacts,
+    glicko_facts,
+    strength_facts,
+)
+from precog_pipelines.features.quarterback import StarterFacts
 from precog_pipelines.features.registry import Feature
 from precog_pipelines.features.situation import NEVER
+from precog_pipelines.ratings.chain import FinishedResult
+from precog_pipelines.ratings.config import ratings_config
 from precog_pipelines.ratings.elo import EloParameters, Era, MarginForm
 from precog_pipelines.ratings.history import FinishedGame, rating_rows
 from tests.synthetic_league import EASTERN, made_up_league
 
 # A league that plays back to back and has divisions, so that every feature is in the registry.
 LEAGUE = "nba"
-CONFIG = FeaturesConfig(division_alignment_since={LEAGUE: 2010})
+QUARTERBACK = features_config().quarterback["nfl"].model_copy(update={"games_a_season": {2009: 6}})
+CONFIG = FeaturesConfig(division_alignment_since={LEAGUE: 2010}, quarterback={LEAGUE: QUARTERBACK})
 ELO = EloParameters(
     k=20, eras=(Era(None, 48.0), Era(2011, 30.0)), reversion=1 / 3, margin=MarginForm.FOOTBALL
 )
@@ -55,12 +66,21 @@ class RatingFact(NamedTuple):
     known_at: datetime
 
 
+class QuoteFact(NamedTuple):
+    """The price that the home team wins, usable from ``known_at``."""
+
+    game_id: int
+    price: float
+    known_at: datetime
+
+
 @dataclass(frozen=True)
 class Facts:
-    """Games and the ratings that follow from them, both in playing order."""
+    """Games, the ratings that follow from them, and quotes; in playing and observed order."""
 
     games: tuple[GameFact, ...]
     ratings: tuple[RatingFact, ...] = field(default=())
+    quotes: tuple[QuoteFact, ...] = field(default=())
 
     def rated(self) -> "Facts":
         """With ratings computed afresh from these games alone."""
@@ -79,6 +99,7 @@ class Facts:
                 RatingFact(row.team_id, seasons[row.game_id], row.rating_after, row.known_at)
                 for row in rating_rows(finished, ELO)
             ),
+            self.quotes,
         )
 
 
@@ -87,7 +108,7 @@ def league_facts(seed: int = 7) -> Facts:
     rows = [g.completed() for g in made_up_league(seed=seed) if g.game_type != "preseason"]
     rows.sort(key=lambda g: (g.day, g.start, g.key))
     teams = {code: n for n, code in enumerate(sorted({g.home for g in rows}), start=1)}
-    return Facts(
+    games = (
         tuple(
             GameFact(
                 game_id=n, season=g.season, day=g.day, kickoff_at=g.kickoff_at,
@@ -99,16 +120,69 @@ def league_facts(seed: int = 7) -> Facts:
             )
             for n, g in enumerate(rows, start=1)
         )
-    ).rated()  # fmt: skip
+    )  # fmt: skip
+    return Facts(games, quotes=quotes_of(games)).rated()
+
+
+def quotes_of(games: Sequence[GameFact]) -> tuple[QuoteFact, ...]:
+    """Four quotes a game that know the result, the last one an hour into it."""
+    return tuple(
+        QuoteFact(g.game_id, 0.5 + (g.home_score - g.away_score) / 200 + n / 100, at)
+        for g in games
+        if g.kickoff_at is not None and g.home_score is not None
+        for n, at in enumerate(g.kickoff_at + timedelta(hours=h) for h in (-40, -20, -0.5, 1))
+    )
 
 
 def build(facts: Facts, features: Sequence[Feature], *, now: datetime = NOW) -> list[FeatureValue]:
     """All values of ``facts``."""
     table = build_features(
         game_columns(facts.games), rating_columns(facts.ratings), features,
-        parameters=ELO, config=CONFIG, now=now,
+        parameters=ELO, config=CONFIG, now=now, more=more_facts(facts),
     )  # fmt: skip
     return list(table.rows())
+
+
+def more_facts(facts: Facts) -> MoreFacts:
+    """What the sets beyond v1.0 rest on."""
+    results = [
+        FinishedResult(
+            g.season, (g.day - date(1970, 1, 1)).days, g.home_team_id, g.away_team_id,
+            g.home_score - g.away_score, g.neutral, microseconds(g.result_known_at),
+        )
+        for g in facts.games
+        if g.result_known_at is not None
+    ]  # fmt: skip
+    parameters = ratings_config().league(LEAGUE)
+    played = sorted(
+        (g for g in facts.games if g.result_known_at is not None), key=lambda g: g.result_known_at
+    )
+
+    def column(values: Iterable[int]) -> np.ndarray:
+        return np.fromiter(values, dtype=np.int64)
+
+    starters = StarterFacts(
+        season=column(g.season for g in played),
+        home_team_id=column(g.home_team_id for g in played),
+        away_team_id=column(g.away_team_id for g in played),
+        home_score=column(g.home_score for g in played),
+        away_score=column(g.away_score for g in played),
+        neutral=np.array([g.neutral for g in played], dtype=bool),
+        # Who starts depends on the game, so that a later one cannot be guessed.
+        home_starter=column(100 * g.home_team_id + g.home_score % 3 for g in played),
+        away_starter=column(100 * g.away_team_id + g.away_score % 3 for g in played),
+        known_at=column(microseconds(g.result_known_at) for g in played),
+    )
+    return MoreFacts(
+        glicko_facts(results, parameters.glicko.parameters()),
+        strength_facts(results, parameters.strength.parameters()),
+        QuoteFacts(
+            np.array([q.game_id for q in facts.quotes], dtype=np.int64),
+            np.array([q.price for q in facts.quotes], dtype=float),
+            np.array([microseconds(q.known_at) for q in facts.quotes], dtype=np.int64),
+        ),
+        (starters, QUARTERBACK),
+    )
 
 
 def game_columns(games: Sequence[GameFact]) -> GameFacts:
@@ -163,7 +237,7 @@ def truncated(facts: Facts, at: datetime) -> Facts:
         for g in facts.games
         if g.known_at <= at
     )
-    return Facts(games).rated()
+    return Facts(games, quotes=tuple(q for q in facts.quotes if q.known_at <= at)).rated()
 
 
 def poisoned(facts: Facts, at: datetime) -> Facts:
@@ -183,7 +257,10 @@ def poisoned(facts: Facts, at: datetime) -> Facts:
         r._replace(rating_after=3000.0 - r.rating_after) if r.known_at > at else r
         for r in facts.ratings
     )
-    return Facts(tuple(games), ratings)
+    quotes = tuple(
+        q._replace(price=1.0 - q.price / 2) if q.known_at > at else q for q in facts.quotes
+    )
+    return Facts(tuple(games), ratings, quotes)
 
 
 def differences(
@@ -192,7 +269,7 @@ def differences(
     tamper: Callable[[Facts, datetime], Facts],
     *,
     before_build: Callable[[Facts], None] = lambda facts: None,
-    every: int = 5,
+    every: int = 17,
 ) -> dict[str, list[datetime]]:
     """By feature, the moments at which it changes when the future of that moment is tampered with.
 

@@ -11,7 +11,10 @@ from precog_pipelines.defs.features import checks as feature_checks
 from precog_pipelines.defs.ratings import assets as rating_assets
 from precog_pipelines.defs.ratings import checks as rating_checks
 from precog_pipelines.defs.training import datasets as dataset_assets
+from precog_pipelines.features.config import features_config
+from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import write_features
+from precog_pipelines.partitions import LEAGUES
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
 from precog_pipelines.resources import PostgresResource
@@ -170,13 +173,15 @@ def test_definitions_are_listed_with_their_meaning(db: Database, instance) -> No
         resources={"postgres": PostgresResource()},
     )  # fmt: skip
     (event,) = result.get_asset_materialization_events()
-    assert event.materialization.metadata["dagster/row_count"].value == 20
+    config = features_config()
+    names = {f.name for code in LEAGUES for f in registered(code, config, config.stored_sets)}
+    assert event.materialization.metadata["dagster/row_count"].value == len(names)
     assert "elo_home - elo_away, plus home advantage" in (
         event.materialization.metadata["features"].value
     )
     with db.transaction() as conn:
         (count,) = conn.execute("SELECT count(*) FROM feature_definitions").fetchone()
-    assert count == 20
+    assert count == len(names)
 
 
 def test_a_correction_without_its_later_seasons_fails_the_chain_check(

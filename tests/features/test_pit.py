@@ -6,11 +6,13 @@ A new feature is covered the day it is registered, because the tests ask the reg
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from precog_core.errors import PrecogError
+from precog_pipelines.features.config import FeatureSet
 from precog_pipelines.features.registry import Feature, registered
 from tests.features.facts import (
     CONFIG,
@@ -24,7 +26,8 @@ from tests.features.facts import (
     truncated,
 )
 
-FEATURES = registered(LEAGUE, CONFIG)
+# All sets: a feature that these facts cannot feed fails here until they can.
+FEATURES = registered(LEAGUE, CONFIG, get_args(FeatureSet))
 
 
 @cache
@@ -61,7 +64,7 @@ def test_a_planted_leak_is_caught(tamper) -> None:
     leak = replace(
         FEATURES[0], name="planted_leak", compute=lambda s: np.full(len(s.neutral), seen["mean"])
     )
-    caught = differences([leak, FEATURES[1]], facts(), tamper, before_build=remember, every=20)
+    caught = differences([leak, FEATURES[1]], facts(), tamper, before_build=remember)
     assert len(caught["planted_leak"]) > 10
     assert caught[FEATURES[1].name] == []
 
@@ -105,7 +108,7 @@ def _with(changed, **fields) -> Facts:
     games = tuple(
         g._replace(**fields) if g.game_id == changed.game_id else g for g in facts().games
     )
-    return Facts(games, facts().ratings)
+    return Facts(games, facts().ratings, facts().quotes)
 
 
 def test_a_game_announced_late_is_first_seen_when_it_is_announced() -> None:

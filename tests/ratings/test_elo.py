@@ -34,17 +34,27 @@ def constant(home_advantage: float) -> EloParameters:
     )
 
 
-def _played(rows) -> list[Game]:
-    """Finished rows in playing order."""
-    ordered = sorted(
+def _ordered(rows) -> list:
+    return sorted(
         rows, key=lambda g: (g.day, g.kickoff_at is not None, g.kickoff_at or time(), g.key)
     )
+
+
+@cache
+def nfl_rows(data_dir: Path) -> list:
+    """Finished NFL games since 1999 in playing order."""
+    return _ordered(g for g in nflverse_games(data_dir) if g.home_score is not None)
+
+
+def _played(rows) -> list[Game]:
+    """Finished rows in playing order."""
+    ordered = _ordered(rows)
     return [Game(g.season, g.home, g.away, g.home_score, g.away_score, g.neutral) for g in ordered]
 
 
 @cache
 def nfl_games(data_dir: Path) -> list[Game]:
-    return _played(nflverse_games(data_dir))
+    return _played(nfl_rows(data_dir))
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """Assets of the feature store: the definitions, and the values by league and season."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from precog_pipelines.resources import PostgresResource
 
 DEFINITIONS = "feature_definitions"
 VALUES = "features_historical"
+MARKET = "market_features"
 
 
 @dg.asset(
@@ -73,20 +75,51 @@ def feature_definitions(postgres: PostgresResource) -> dg.MaterializeResult:
 def features_historical(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
+    return _materialized(context, postgres, features_config().stored_sets)
+
+
+@dg.asset(
+    key=MARKET,
+    deps=["games", "elo_ratings", "market_snapshots"],
+    partitions_def=league_season,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    # On demand: quotes come by the minute, and only a model with prices in it needs these.
+    group_name="features",
+    kinds={"python", "postgres"},
+    owners=["team:precog"],
+    tags={"table": VALUES},
+    description=(
+        "Opening price, last price and movement between them of every game at both moments, in "
+        "the same table, from quotes known by then. Simulated quotes never count: they were made "
+        "from results. No part of the v1.0 dataset."
+    ),
+)
+def market_features(
+    context: dg.AssetExecutionContext, postgres: PostgresResource
+) -> dg.MaterializeResult:
+    return _materialized(context, postgres, ("market",))
+
+
+def _materialized(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, sets: Collection[str]
+) -> dg.MaterializeResult:
     database = postgres.database()
     rows = games = undefined = 0
     replaced: list[str] = []
     preview: list[dict[str, Any]] = []
     first = last = None
     for league, seasons in seasons_by_league(list(context.partition_keys)).items():
-        written = _write(database, league, seasons, context.run.run_id)
+        written = _write(database, league, seasons, context.run.run_id, sets)
+        names = [f.name for f in registered(league, features_config(), sets)]
         with database.transaction() as conn:
             queries = load_queries("features")
             begins, ends = queries.feature_span(conn, league=league, seasons=seasons)
-            names = ("game", "feature", "at", "known at", "value")
+            headings = ("game", "feature", "at", "known at", "value")
             preview += [
-                dict(zip(names, row, strict=True))
-                for row in queries.feature_preview(conn, league=league, season=seasons[-1])
+                dict(zip(headings, row, strict=True))
+                for row in queries.feature_preview(
+                    conn, league=league, season=seasons[-1], names=names
+                )
             ]
         for season, count in written.rows_by_season.items():
             context.add_asset_metadata(
@@ -118,16 +151,18 @@ def features_historical(
         )
 
 
-def _write(database: Database, league: str, seasons: list[int], run_id: str) -> Written:
+def _write(
+    database: Database, league: str, seasons: list[int], run_id: str, sets: Collection[str]
+) -> Written:
     """Seasons are independent partitions; two connections write them on two cores."""
     now = datetime.now(UTC)
     config = features_config()
     with database.transaction() as conn:
-        ensure_definitions(conn, registered(league, config, config.stored_sets))
+        ensure_definitions(conn, registered(league, config, sets))
 
     def write(part: list[int]) -> Written:
         with database.transaction() as conn:
-            return write_features(conn, league, part, now=now, dagster_run_id=run_id)
+            return write_features(conn, league, part, now=now, dagster_run_id=run_id, sets=sets)
 
     half = (len(seasons) + 1) // 2
     parts = [part for part in (seasons[:half], seasons[half:]) if part]

@@ -4,10 +4,12 @@ The first is the one that everything else rests on: no value may depend on somet
 known after its own time.
 """
 
+from typing import get_args
+
 import dagster as dg
 
 from precog_core.database.queries import load_queries
-from precog_pipelines.features.config import features_config
+from precog_pipelines.features.config import FeatureSet, features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import stored_feature_ids
 from precog_pipelines.partitions import LEAGUES
@@ -69,7 +71,7 @@ def feature_ranges(postgres: PostgresResource) -> dg.AssetCheckResult:
     allowed = {
         f.key: (f.lowest, f.highest)
         for code in LEAGUES
-        for f in registered(code, config, config.stored_sets)
+        for f in registered(code, config, get_args(FeatureSet))
     }
     with postgres.database().transaction() as conn:
         found = list(load_queries("features").feature_ranges(conn))

@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('game_starters');
+
+DROP TABLE game_starters;
