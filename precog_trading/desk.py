@@ -6,7 +6,7 @@ from decimal import Decimal
 import psycopg
 
 from precog_core.errors import PrecogError
-from precog_trading.ledger.booking import book_cash
+from precog_trading.ledger.writing import book_cash
 from precog_trading.ledger.statements import Row, one, rows, value
 
 NEEDS_APPROVAL = "needs_approval"

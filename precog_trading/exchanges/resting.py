@@ -55,6 +55,8 @@ class RestingOrder:
     since: datetime
     schedule: FeeSchedule
     accumulated: Decimal = ZERO
+    capped: bool = False
+    """whether a reduce-only order rests for less than it asked, so that it cannot fill whole"""
 
 
 def trade_through(
@@ -126,7 +128,7 @@ class _Desk:
         name = venue_order_id(ticket)
         if self._remaining == ZERO:
             last = max((fill.executed_at for fill in fills), default=self._order.since)
-            return OrderOutcome("filled", name, fills, last)
+            return OrderOutcome("canceled" if self._order.capped else "filled", name, fills, last)
         if ticket.expires_at is not None and ticket.expires_at <= until:
             return OrderOutcome("canceled", name, fills, max(ticket.expires_at, self._order.since))
         return OrderOutcome("resting", name, fills, None)

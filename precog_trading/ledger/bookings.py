@@ -52,6 +52,7 @@ class Booked:
     """
 
     order: Row
+    platform_id: str
     fills: tuple[Row, ...] = ()
     trades: tuple[Row, ...] = ()
     position: Row | None = None
@@ -98,7 +99,7 @@ def book(
     if outcome.status in TERMINAL and order["purpose"] == "exit":
         attempt = _attempt(environment, order, outcome, filled, fills)
     if not fills:
-        return Booked(outcome_row, attempt=attempt, book=position)
+        return Booked(outcome_row, order["platform_id"], attempt=attempt, book=position)
     if order["purpose"] == "exit" and position is None:
         raise LedgerError(
             f"exit order {order['client_order_id']} filled but its position is not open; "
@@ -124,6 +125,7 @@ def book(
     entries = [entry for fill in fills for entry in cash_entries(environment, order, key, fill)]
     return Booked(
         order=outcome_row,
+        platform_id=order["platform_id"],
         fills=tuple(_fill_row(environment, order, outcome, fill) for fill in fills),
         trades=tuple(_trade_row(environment, order, key, fill) for fill in fills),
         position=row,

@@ -70,13 +70,14 @@ def fold(executions: Iterable[Execution], settlement_value: Decimal | None = Non
     ordered = _once_each(executions)
     if not ordered:
         raise LedgerError("a position without executions cannot exist; reconcile with the venue")
-    bought = held = spent = cost = entry_fees = exit_fees = left = proceeds = average = _ZERO
+    bought = held = cost = entry_fees = exit_fees = left = proceeds = average = _ZERO
+    cash = Decimal(0)  # as the ledger books it: rounded movement by movement
     for execution in ordered:
         quantity, price = Fraction(execution.quantity), Fraction(execution.price)
         if execution.action == "buy":
             bought += quantity
             held += quantity
-            spent += quantity * price
+            cash -= dollars(quantity * price)
             cost += quantity * price
             entry_fees += Fraction(execution.fee)
             average = cost / held
@@ -88,16 +89,18 @@ def fold(executions: Iterable[Execution], settlement_value: Decimal | None = Non
                 "reconcile fills with the venue"
             )
         proceeds += quantity * price
+        cash += dollars(quantity * price)
         left += quantity
         held -= quantity
         cost = average * held
         exit_fees += Fraction(execution.fee)
     if settlement_value is not None and held:
         proceeds += held * Fraction(settlement_value)
+        cash += dollars(held * Fraction(settlement_value))
         left += held
         held = cost = _ZERO
-    # From the rounded cost, so that cash and cost add up to the last digit whatever was rounded.
-    gross = dollars(proceeds) - dollars(spent) + dollars(cost)
+    # From rounded cash and cost, so that both add up to the last digit whatever was rounded.
+    gross = cash + dollars(cost)
     fees_of_exits = dollars(exit_fees + entry_fees * left / bought)
     return Holding(
         original_quantity=_quantity(bought),

@@ -4,13 +4,18 @@ Progress is what ``decisions`` says, never a cursor of the scheduler: after a cr
 backup or a deleted Dagster history the same question gives the right answer.
 """
 
+from collections import deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import islice
 
 import psycopg
 
+from precog_core.errors import PrecogError
 from precog_trading.config import TradingConfig
-from precog_trading.ledger.statements import rows, value
+from precog_trading.ledger.statements import one, rows, value
 
 LATE_COMMIT = timedelta(hours=1)
 """How far behind the decision clock a quote may be committed and still be decided on."""
@@ -18,10 +23,15 @@ LATE_COMMIT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The markets with something new at one instant."""
+    """The markets with something new at one instant.
+
+    ``market_ids`` may be entered; ``held_ids`` are looked at because a position is open there or an
+    order is working, and only as long as that is so.
+    """
 
     at: datetime
     market_ids: tuple[int, ...]
+    held_ids: tuple[int, ...] = ()
 
     @property
     def tick_id(self) -> str:
@@ -40,10 +50,23 @@ def batch_time(tick: str) -> datetime:
     return datetime.fromisoformat(tick[2:])
 
 
-def decision_clock(conn: psycopg.Connection, environment: str) -> datetime | None:
-    """The instant of the last decision; None before the first."""
-    at: datetime | None = value(conn, "trading", "decision_clock", environment=environment)
-    return at
+@dataclass(frozen=True, slots=True)
+class WriterState:
+    """The decision clock (None before the first tick) and the fencing number."""
+
+    clock: datetime | None
+    fence: int
+
+
+def writer_state(conn: psycopg.Connection, environment: str) -> WriterState:
+    """Where trading has got to. Raises PrecogError when the row of the environment is missing."""
+    row = one(conn, "trading", "writer", environment=environment)
+    if row is None:
+        raise PrecogError(
+            f"trading_writers has no row for {environment}: it was deleted; restore it from a "
+            "backup, its fence and clock keep ticks from running twice"
+        )
+    return WriterState(row["decided_at"], row["fence"])
 
 
 def pending_batches(
@@ -58,22 +81,27 @@ def pending_batches(
     Empty while no champion has predicted anything. Cheap when nothing is new: one index probe per
     month of quotes that could matter.
     """
-    clock = decision_clock(conn, environment)
+    clock = writer_state(conn, environment).clock
     if clock is None:
         since = value(conn, "trading", "replay_start", earliest_s=_window(config)[0])
         if since is None:
             return []
     else:
         since = clock - LATE_COMMIT
-    return _batches(conn, config, environment, since, now or datetime.now(UTC), maximum)
+    return _batches(conn, config, environment, since, now or datetime.now(UTC), clock, maximum)
 
 
 def still_pending(
-    conn: psycopg.Connection, config: TradingConfig, environment: str, at: datetime
+    conn: psycopg.Connection,
+    config: TradingConfig,
+    environment: str,
+    at: datetime,
+    clock: datetime | None,
 ) -> Batch | None:
     """The batch of one instant as it waits now; None when nothing of it does (any more)."""
     just_before = at - timedelta(microseconds=1)
-    found = _batches(conn, config, environment, just_before, at, 1)
+    behind = just_before if clock is None else max(clock, just_before)
+    found = _batches(conn, config, environment, just_before, at, behind, 1)
     return found[0] if found else None
 
 
@@ -83,15 +111,63 @@ def _batches(
     environment: str,
     since: datetime,
     until: datetime,
+    clock: datetime | None,
     maximum: int | None,
 ) -> list[Batch]:
     earliest_s, latest_s = _window(config)
     found = rows(
         conn, "trading", "pending_batches",
-        environment=environment, since=since, until=until, earliest_s=earliest_s,
+        environment=environment, since=since, until=until, clock=clock, earliest_s=earliest_s,
         latest_s=latest_s, fresh_s=config.gate.quote_stale.stored, maximum=maximum,
     )  # fmt: skip
-    return [Batch(row["batch_at"], tuple(row["market_ids"])) for row in found]
+    return [
+        Batch(row["batch_at"], tuple(row["market_ids"]), tuple(row["held_ids"])) for row in found
+    ]
+
+
+class Agenda:
+    """What a run still has to look at, in time: waiting batches, and every quote of what it holds.
+
+    Positions open while a run goes on, so the quotes of their markets are added as it goes;
+    those of markets that are no longer held are passed over.
+    """
+
+    def __init__(self, batches: Iterable[Batch], until: datetime) -> None:
+        """``until``: no quote known later is added."""
+        self._entries = deque(batches)
+        self._until = until
+        self._quotes: list[tuple[datetime, int]] = []
+        self._watched: set[int] = set()
+        for batch in self._entries:
+            self._watched.update(batch.held_ids)
+
+    def watch(self, conn: psycopg.Connection, held: Iterable[int], clock: datetime) -> None:
+        """Add what becomes known after ``clock`` about markets that are held now."""
+        new = sorted(set(held) - self._watched)
+        if not new:
+            return
+        self._watched.update(new)
+        for row in rows(
+            conn, "trading", "quotes_known", market_ids=new, after=clock, until=self._until
+        ):
+            heappush(self._quotes, (row["known_at"], row["market_id"]))
+
+    def next(self, held: Collection[int]) -> Batch | None:
+        """The next instant with something to look at; None when all is done."""
+        while self._entries or self._quotes:
+            at = min([b.at for b in islice(self._entries, 1)] + [q[0] for q in self._quotes[:1]])
+            entries: set[int] = set()
+            looks: set[int] = set()
+            while self._entries and self._entries[0].at == at:
+                batch = self._entries.popleft()
+                entries.update(batch.market_ids)
+                looks.update(batch.held_ids)
+            while self._quotes and self._quotes[0][0] == at:
+                looks.add(heappop(self._quotes)[1])
+            looks &= set(held)
+            if entries or looks:
+                return Batch(at, tuple(sorted(entries)), tuple(sorted(looks)))
+        return None
 
 
 def _window(config: TradingConfig) -> tuple[float, float]:

@@ -5,14 +5,16 @@ without the tick's others, cannot exist. Keys make a second writing of the same 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from precog_core.errors import PrecogError
-from precog_trading.engine.state import Decision, Prediction, Quote
-from precog_trading.ledger.statements import Row, as_json, rows, rows_of_all
+from precog_trading.engine.state import Decision, PositionMark, Prediction, Quote
+from precog_trading.ledger.marks import mark_row
+from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
+from precog_trading.ledger.terms import order_terms
 
 
 def record(
@@ -21,12 +23,16 @@ def record(
     decisions: Sequence[Decision],
     quotes: Mapping[int, Quote],
     predictions: Mapping[int, Prediction],
+    marks: Sequence[PositionMark] = (),
 ) -> list[Decision]:
-    """Store the decisions of a tick, with edges and intents; returns those that were new.
+    """Store the decisions of a tick, with edges, intents and marks; returns those that were new.
 
     ``quotes`` by market and ``predictions`` by id are the facts decided on. Raises PrecogError if
     one was decided on before it was known: that would be look-ahead.
     """
+    if marks:
+        written = as_json([mark_row(mark) for mark in marks])
+        change(conn, "trading", "update_marks", environment=environment, rows=written)
     if not decisions:
         return []
     known_at = {d.decision_key: _known_at(d, quotes, predictions) for d in decisions}
@@ -135,10 +141,21 @@ def _intent_row(number: int, decision: Decision) -> Row:
         "client_order_id": order.client_order_id,
         "platform_id": decision.platform_id,
         "action": order.action,
+        "exit_condition": order.exit_condition,
         "limit_price": order.limit_price,
         "quantity": order.quantity,
         "time_in_force": order.time_in_force,
         "reduce_only": order.reduce_only,
         "post_only": order.post_only,
         "attempt_number": order.attempt_number,
+        "expires_at": _expires_at(decision),
+        "terms": order_terms(order),
     }
+
+
+def _expires_at(decision: Decision) -> datetime | None:
+    """When a resting exit is to be canceled: its rung's time after it was placed."""
+    order = decision.order
+    if order is None or order.time_in_force != "gtc" or order.timeout_s is None:
+        return None
+    return decision.decided_at + timedelta(seconds=order.timeout_s)

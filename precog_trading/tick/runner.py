@@ -1,42 +1,72 @@
 """Runs ticks: one batch after the other, each decided once, each carried to its end.
 
-A tick is one transaction (settle, decide, write decisions, edges and intents) and then one per
-order. All it needs is in the database, so a run may die anywhere: the next one finishes the
-intents it finds, asks which batches still wait, and goes on as if nothing had happened.
+A tick is one transaction (settle, judge the breakers, decide, write decisions, marks and intents)
+and one more for the orders. All it needs is in the database, so a run may die anywhere: the next
+one goes on with the working orders it finds, asks which batches still wait, and continues as if
+nothing had happened. Every transaction raises the fence, so that a writer whose lock was lost
+unnoticed writes nothing.
 """
 
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import psycopg
 
+from precog_core.alerts import report
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.config import TradingConfig
 from precog_trading.engine.decide import decide
-from precog_trading.engine.state import Control, Decision, Environment, Method, Outcome, Tick
-from precog_trading.ledger.booking import book_cash
-from precog_trading.ledger.settlement import settle
-from precog_trading.ledger.statements import change, rows
+from precog_trading.engine.state import (
+    Control,
+    Decision,
+    Environment,
+    Method,
+    OpenBreaker,
+    Outcome,
+    PositionMark,
+    Purpose,
+    Tick,
+)
+from precog_trading.ledger.holdings import dollars
+from precog_trading.ledger.risk import Judgement, Surroundings, judge, odd_decision
+from precog_trading.ledger.settlement import Settled, report_mismatches, settle
+from precog_trading.ledger.statements import Row, as_json, change, one, rows
+from precog_trading.ledger.writing import book_cash
 from precog_trading.registry import methods_in_force, register_configured
 from precog_trading.rules.fees import FeeSchedule
 from precog_trading.tick.batches import (
+    Agenda,
     Batch,
-    decision_clock,
+    WriterState,
     pending_batches,
     still_pending,
     tick_id,
+    writer_state,
 )
-from precog_trading.tick.execution import Executed, execute_intents
-from precog_trading.tick.loading import PlatformFacts, load_facts, load_fee_schedules
+from precog_trading.tick.execution import (
+    ExchangeOf,
+    Executed,
+    cancel_working,
+    directly,
+    execute,
+)
+from precog_trading.tick.loading import PlatformFacts, TickFacts, load_facts, load_fee_schedules
+from precog_trading.tick.reconcile import reconcile
 from precog_trading.tick.recording import record
-from precog_trading.tick.writer_lock import trading_platforms, writer_lock
+from precog_trading.tick.risk import (
+    RiskBooks,
+    equity_points,
+    is_replay,
+    surroundings,
+    write_judgement,
+)
+from precog_trading.tick.writer_lock import process_name, trading_platforms, writer_lock
 
 LOGGER = logging.getLogger(__name__)
 HALT_VARIABLE = "PRECOG_HALT"
@@ -91,8 +121,10 @@ class RunReport:
 class TickRunner:
     """Everything a run of ticks shares: one connection, the configuration, the versions.
 
-    Make one with :func:`tick_runner`. ``clock`` is the decision clock this run left behind; when
-    the database says otherwise, somebody else has been trading in between.
+    Make one with :func:`tick_runner`. ``state`` is the clock and fence this run left behind; when
+    the database says otherwise, somebody else has been trading in between. ``held`` are the markets
+    with a position or a working order, ``books`` the risk books, ``exchange_of`` stands between us
+    and the exchange in tests of faults.
     """
 
     conn: psycopg.Connection
@@ -103,9 +135,20 @@ class TickRunner:
     environment: Environment = Environment.PAPER
     dagster_run_id: str | None = None
     controls: tuple[Control, ...] = ()
-    clock: datetime | None = None
+    exchange_of: ExchangeOf = directly
+    state: WriterState | None = None
     settled_through: datetime | None = None
     waiting: int = 0
+    doubtful: int = 0
+    held: frozenset[int] = frozenset()
+    urgent: bool = False
+    books: RiskBooks = field(default_factory=RiskBooks)
+    db_errors: tuple[datetime, ...] = ()
+
+    @property
+    def clock(self) -> datetime | None:
+        """The decision clock as this run knows it."""
+        return None if self.state is None else self.state.clock
 
     def run_tick(self, batch: Batch) -> TickResult:
         """Decide on one batch and carry its orders to their end, as the only writer.
@@ -113,77 +156,180 @@ class TickRunner:
         A batch that was decided on meanwhile does nothing. Raises PrecogError when another writer
         does not finish.
         """
-        with writer_lock(self.conn, self.platforms, self.environment):
-            clock = decision_clock(self.conn, self.environment)
-            if clock != self.clock:
-                fresh = still_pending(self.conn, self.config, self.environment, batch.at)
+        with self._lock() as moved:
+            if moved:
+                fresh = still_pending(
+                    self.conn, self.config, self.environment, batch.at, self.clock
+                )
                 if fresh is None:
                     LOGGER.info("%s was decided on by another run", batch.tick_id)
                     return TickResult(batch.tick_id)
                 batch = fresh
-            decided_at = max(batch.at, clock) if clock else batch.at
-            if self.waiting:
-                self._execute(decided_at)
-            result = self._decide(batch, decided_at)
-            self.clock, self.settled_through = decided_at, decided_at
-            if result.taken:
-                result = replace(result, fills=self._execute(decided_at).fills)
-        return result
+            decided_at = max(batch.at, self.clock) if self.clock else batch.at
+            return self._run(batch.tick_id, batch.market_ids, batch.held_ids, decided_at)
+
+    def look(self, now: datetime) -> TickResult:
+        """Look at the open positions without any news: time has passed, rungs have ended."""
+        with self._lock():
+            decided_at = max(now, self.clock) if self.clock else now
+            name = "m:" + tick_id(decided_at)[2:]
+            return self._run(name, (), tuple(sorted(self.held)), decided_at)
 
     def resume(self) -> Executed:
-        """Finish the intents that an earlier run left behind, at their own decision times."""
-        with writer_lock(self.conn, self.platforms, self.environment):
-            self.clock = decision_clock(self.conn, self.environment)
-            return self._execute(self.clock or datetime.now(UTC))
+        """Go on with the orders that an earlier run left behind, at their own decision times."""
+        with self._lock():
+            now = self.clock or datetime.now(UTC)
+            self._reconcile(now)
+            if self.controls:
+                with self._write():
+                    self._cancel(now, "halted", "trading was halted when it started")
+            done = self._execute(now)
+            self._note_held()
+            return done
 
     def settle_everything(self) -> TickResult:
         """Settle whatever is known by now: the last games end after the last quote."""
         now = datetime.now(UTC)
-        with writer_lock(self.conn, self.platforms, self.environment):
+        with self._lock():
             self._execute(now)
-            with self.conn.transaction():
-                markets, positions = settle(self.conn, self.environment, through=now)
-        return TickResult(tick_id(now), settlements=markets, positions_settled=positions)
+            with self._write():
+                settled = settle(self.conn, self.environment, through=now)
+                self._write_points(self.books.settled(settled))
+                mismatches = report_mismatches(self.conn, self.environment, through=now)
+            if mismatches:
+                LOGGER.warning("%d settlements differ from the game's result", mismatches)
+            self._note_held()
+        return TickResult(tick_id(now), settlements=settled.markets, positions_settled=settled.paid)
 
-    def _decide(self, batch: Batch, decided_at: datetime) -> TickResult:
+    def _run(
+        self,
+        name: str,
+        market_ids: Sequence[int],
+        held_ids: Sequence[int],
+        decided_at: datetime,
+    ) -> TickResult:
+        executed = 0
+        if self.doubtful:
+            self._reconcile(decided_at)
+        if self.waiting:
+            executed = self._execute(decided_at).fills
+        result, settled = self._decide(name, market_ids, held_ids, decided_at)
+        self.settled_through = decided_at
+        if result.taken:
+            executed += self._execute(decided_at).fills
+        if executed or result.taken or settled.positions:
+            self._note_held()
+        return replace(result, fills=executed)
+
+    def _decide(
+        self,
+        name: str,
+        market_ids: Sequence[int],
+        held_ids: Sequence[int],
+        decided_at: datetime,
+    ) -> tuple[TickResult, Settled]:
         tick = Tick(
-            tick_id=batch.tick_id,
+            tick_id=name,
             decided_at=decided_at,
             environment=self.environment,
             dagster_run_id=self.dagster_run_id,
+            entries=bool(market_ids),
         )
-        with self.conn.transaction():
-            markets, positions = settle(
+        with self._write(decided_at):
+            settled = settle(
                 self.conn, self.environment, through=decided_at, after=self.settled_through
             )
-            cash = {
-                row["platform_id"]: row["balance"]
-                for row in rows(self.conn, "ledger", "balances", environment=self.environment)
-            }
-            bundles = load_facts(
-                self.conn, self.environment, batch.market_ids, decided_at, cash,
-                self.schedules, self.controls,
-            )  # fmt: skip
-            if self._open_accounts(bundles, cash, decided_at):
-                bundles = load_facts(
-                    self.conn, self.environment, batch.market_ids, decided_at, cash,
-                    self.schedules, self.controls,
-                )  # fmt: skip
+            facts = self._load(market_ids, held_ids, decided_at)
+            if self._open_accounts(facts, decided_at):
+                facts = self._load(market_ids, held_ids, decided_at)
+            points = self.books.settled(settled)
+            facts, breakers = self._judge(facts, market_ids, held_ids, decided_at, points)
             decided: list[Decision] = []
-            for bundle in bundles:
-                decided += self._decide_platform(bundle, tick)
+            marks: list[PositionMark] = []
+            for bundle in facts.bundles:
+                some, looked = self._decide_platform(bundle, breakers, tick)
+                decided += some
+                marks += looked
+            self._report(facts, decided)
+        self.urgent = any(mark.is_urgent for mark in marks)
         return TickResult(
-            batch.tick_id,
+            name,
             decisions=len(decided),
             taken=sum(d.outcome is Outcome.TAKEN for d in decided),
-            settlements=markets,
-            positions_settled=positions,
+            settlements=settled.markets,
+            positions_settled=settled.paid,
+        ), settled
+
+    def _load(
+        self, market_ids: Sequence[int], held_ids: Sequence[int], decided_at: datetime
+    ) -> TickFacts:
+        return load_facts(
+            self.conn, self.environment, market_ids, held_ids, decided_at, self.schedules,
+            self.config, sorted({method.model.model_id for method in self.methods}), self.controls,
+        )  # fmt: skip
+
+    def _judge(
+        self,
+        facts: TickFacts,
+        market_ids: Sequence[int],
+        held_ids: Sequence[int],
+        decided_at: datetime,
+        points: Sequence[Row],
+    ) -> tuple[TickFacts, tuple[OpenBreaker, ...]]:
+        """Equity, then breakers. On a trip all working orders are canceled before anything else."""
+        self._write_points([*points, *equity_points(self.books, facts, decided_at)])
+        self.books.rearmed(facts.rearmed)
+        judgement = self._judgement(facts, frozenset(market_ids), decided_at)
+        if judgement.rearmed or judgement.tripped:
+            replayed = is_replay(facts.bundles, self.environment, self.config)
+            write_judgement(self.conn, self.environment, judgement, alert=not replayed)
+            self.books.rearmed({event.breaker_type: event.at for event in judgement.rearmed})
+        if judgement.tripped:
+            LOGGER.info(
+                "%s: tripped %s", tick_id(decided_at),
+                ", ".join(trip.breaker_type for trip in judgement.tripped),
+            )  # fmt: skip
+            if self._cancel(decided_at, "breaker", "a circuit breaker tripped"):
+                facts = self._load(market_ids, held_ids, decided_at)
+        return facts, tuple(trip.as_open for trip in judgement.open)
+
+    def _write_points(self, points: Sequence[Row]) -> None:
+        if points:
+            change(
+                self.conn, "trading", "insert_equity_points",
+                environment=self.environment, rows=as_json(points),
+            )  # fmt: skip
+
+    def _judgement(
+        self, facts: TickFacts, entries: frozenset[int], decided_at: datetime
+    ) -> Judgement:
+        replayed = is_replay(facts.bundles, self.environment, self.config)
+        around = {
+            bundle.platform_id: surroundings(
+                bundle, facts, entries, self.methods, self.environment, self.config
+            )
+            for bundle in facts.bundles
+        }
+        for platform_id, times in facts.unknown_since.items():
+            around.setdefault(platform_id, Surroundings(unknown_since=times))
+        return judge(
+            self.books.by_platform,
+            {
+                platform_id: replace(found, db_errors=self.db_errors)
+                for platform_id, found in around.items()
+            },
+            facts.breakers,
+            decided_at,
+            self.environment,
+            self.config.breaker,
+            self.config.replay.rearm_at if replayed else None,
         )
 
-    def _decide_platform(self, facts: PlatformFacts, tick: Tick) -> list[Decision]:
-        decided = decide(
-            facts.state, facts.quotes, facts.predictions, self.methods, tick, self.config
-        )
+    def _decide_platform(
+        self, facts: PlatformFacts, breakers: tuple[OpenBreaker, ...], tick: Tick
+    ) -> tuple[list[Decision], Sequence[PositionMark]]:
+        state = replace(facts.state, breakers=breakers)
+        decided = decide(state, facts.quotes, facts.predictions, self.methods, tick, self.config)
         answered = {d.market_id for d in decided.decisions} | {m.market_id for m in decided.marks}
         silent = [quote.market_id for quote in facts.quotes if quote.market_id not in answered]
         if silent:
@@ -192,21 +338,59 @@ class TickRunner:
                 "champion's prediction; a method in testing or active state must name the league's "
                 "champion (`precog config`, config/methods.yaml)"
             )
-        return record(
+        new = record(
             self.conn,
             self.environment,
             decided.decisions,
             {quote.market_id: quote for quote in facts.quotes},
             {prediction.prediction_id: prediction for prediction in facts.predictions},
+            decided.marks,
         )
+        return new, decided.marks
 
-    def _open_accounts(
-        self, bundles: Sequence[PlatformFacts], cash: dict[str, Decimal], at: datetime
-    ) -> bool:
+    def _report(self, facts: TickFacts, decided: Sequence[Decision]) -> None:
+        """Count odd decisions for the breakers, and tell a person what cannot be sold."""
+        names = {m.strategy.strategy_id: m.strategy.name for m in self.methods}
+        markets = {
+            market_id: market
+            for bundle in facts.bundles
+            for market_id, market in bundle.state.markets.items()
+        }
+        seen: set[tuple[datetime, int]] = set()
+        for decision in decided:
+            market = markets[decision.market_id]
+            if decision.purpose is Purpose.ENTRY:
+                row = {
+                    "decided_at": decision.decided_at,
+                    "market_id": decision.market_id,
+                    "skip_reason": decision.skip_reason,
+                    "probability": decision.inputs.get("probability"),
+                    "mid": decision.inputs.get("mid"),
+                    "game_id": market.game_id,
+                    "league": market.league,
+                    "strategy_name": names.get(decision.strategy_id),
+                }
+                odd = odd_decision(row, self.config.breaker.edge_anomaly_gap, seen)
+                if odd is not None:
+                    self.books.of(market.platform_id).odd(odd)
+            elif decision.skip_reason == "exit_blocked" and not is_replay(
+                facts.bundles, self.environment, self.config
+            ):
+                report(
+                    self.conn,
+                    "exit_blocked",
+                    f"{market.ticker}: {decision.exit_condition} asks to sell and cannot be "
+                    f"({decision.inputs.get('blocked_by')})",
+                    details={"tick": decision.tick_id, "price": decision.price},
+                    environment=self.environment.value,
+                    stable_keys={"ticker": market.ticker, "position": decision.position_id},
+                )
+
+    def _open_accounts(self, facts: TickFacts, at: datetime) -> bool:
         """Deposit the starting cash once on each platform that is traded for the first time."""
-        new = [b.platform_id for b in bundles if b.platform_id not in cash]
+        new = [b.platform_id for b in facts.bundles if b.platform_id not in facts.cash]
         for platform_id in new:
-            amount = self.config.paper.starting_cash_usd
+            amount = dollars(self.config.paper.starting_cash_usd)
             entry = {
                 "entry_key": f"deposit:{self.environment}:{platform_id}:start",
                 "platform_id": platform_id,
@@ -217,13 +401,77 @@ class TickRunner:
                 "note": "starting cash of the paper account",
             }
             book_cash(self.conn, self.environment, [entry])
-            cash[platform_id] = amount
+            self.books.of(platform_id).deposited(at, amount)
         return bool(new)
 
     def _execute(self, clock: datetime) -> Executed:
-        done = execute_intents(self.conn, self.environment, self.config, self.schedules, clock)
-        self.waiting = done.waiting
+        with self._write():
+            done = execute(
+                self.conn, self.environment, self.config, self.schedules, clock, self.exchange_of
+            )
+        self.waiting, self.doubtful = done.waiting, done.doubtful
+        self.books.booked(done.booked)
         return done
+
+    def _reconcile(self, at: datetime) -> None:
+        """Look the orders in doubt up in the venue's listing."""
+        booked = reconcile(
+            self.conn, self.environment, self.config, self.schedules, at, self._write,
+            self.exchange_of,
+        )  # fmt: skip
+        self.books.booked(booked)
+        if booked:
+            self._note_held()
+
+    def _cancel(self, at: datetime, code: str, why: str) -> int:
+        """Take every working order back; how many. Part of the caller's transaction, if any."""
+        booked = cancel_working(
+            self.conn, self.environment, self.config, self.schedules, at, code, why
+        )
+        self.books.booked(booked)
+        return len(booked)
+
+    @contextmanager
+    def _lock(self) -> Iterator[bool]:
+        """The right to write; True when somebody else has written since our last time."""
+        with writer_lock(self.conn, self.platforms, self.environment):
+            found = writer_state(self.conn, self.environment)
+            moved = self.state is not None and found.fence != self.state.fence
+            if self.state is None or moved:
+                self._catch_up(found)
+            yield moved
+
+    @contextmanager
+    def _write(self, decided_at: datetime | None = None) -> Iterator[None]:
+        """One transaction of trading: kept only if nobody else has written since the lock."""
+        if self.state is None:
+            self._catch_up(writer_state(self.conn, self.environment))
+        state = self.state
+        assert state is not None  # noqa: S101 - just set
+        with self.conn.transaction():
+            yield
+            raised = one(
+                self.conn, "trading", "raise_fence",
+                environment=self.environment, fence=state.fence, decided_at=decided_at,
+                holder=process_name(self.conn),
+            )  # fmt: skip
+            if raised is None:
+                raise PrecogError(
+                    f"another process has written to the {self.environment} account although this "
+                    "one believed to hold its lock; nothing of this step was kept, run it again"
+                )
+        clock = state.clock if decided_at is None else max(decided_at, state.clock or decided_at)
+        self.state = WriterState(clock, raised["fence"])
+
+    def _catch_up(self, found: WriterState) -> None:
+        self.state = found
+        self.settled_through = None
+        self.books = RiskBooks.load(self.conn, self.environment, found.clock, self.config)
+        self._note_held()
+
+    def _note_held(self) -> None:
+        held = rows(self.conn, "trading", "held_markets", environment=self.environment)
+        self.held = frozenset(row["market_id"] for row in held)
 
 
 @contextmanager
@@ -231,6 +479,7 @@ def tick_runner(
     db: Database,
     environment: Environment = Environment.PAPER,
     dagster_run_id: str | None = None,
+    exchange_of: ExchangeOf = directly,
 ) -> Iterator[TickRunner]:
     """A runner on a connection of its own, with configured versions registered.
 
@@ -264,6 +513,7 @@ def tick_runner(
             environment=environment,
             dagster_run_id=dagster_run_id,
             controls=_halt_command(),
+            exchange_of=exchange_of,
         )
     finally:
         conn.close()
@@ -284,39 +534,71 @@ def run_pending(
     ``first`` and ``last`` (instants) narrow the batches, ``maximum`` bounds them. ``log`` gets
     progress in words.
     """
-    report = RunReport()
     with tick_runner(db, environment, dagster_run_id) as runner:
-        report = replace(report, resumed_orders=runner.resume().orders)
-        if report.resumed_orders:
-            log(f"finished {report.resumed_orders} orders of an interrupted run")
-        # Listing reads wide, on a connection whose planner may choose freely.
-        with db.connection() as conn:
-            batches = pending_batches(
-                conn, runner.config, environment, maximum=None if last else maximum + 1
-            )
-        chosen = [
-            b for b in batches if (not first or b.at >= first) and (not last or b.at <= last)
-        ][:maximum]
-        for number, batch in enumerate(chosen, start=1):
-            report = report.plus(runner.run_tick(batch))
-            if number in _FRESH_STATISTICS_AFTER:
-                change(runner.conn, "trading", "refresh_statistics")
-            if number % _REPORT_EVERY == 0 or number == len(chosen):
-                log(
-                    f"{number} of {len(chosen)} ticks, to {batch.at:%Y-%m-%d %H:%M}: "
-                    f"{report.decisions} decisions, {report.taken} orders, {report.fills} fills, "
-                    f"{report.positions_settled} positions settled"
-                )
-        with db.connection() as conn:
-            remaining = bool(pending_batches(conn, runner.config, environment, maximum=1))
-        if not remaining:
-            final = runner.settle_everything()
-            report = replace(
-                report,
-                settlements=report.settlements + final.settlements,
-                positions_settled=report.positions_settled + final.positions_settled,
-            )
-    return replace(report, remaining=remaining)
+        return run_waiting(db, runner, first=first, last=last, maximum=maximum, log=log)
+
+
+def run_waiting(
+    db: Database,
+    runner: TickRunner,
+    *,
+    first: datetime | None = None,
+    last: datetime | None = None,
+    maximum: int = 500,
+    now: datetime | None = None,
+    log: Callable[[str], None] = LOGGER.info,
+) -> RunReport:
+    """:func:`run_pending` with a runner that goes on living. ``now`` is the wall clock."""
+    now = now or datetime.now(UTC)
+    resumed = runner.resume().orders
+    summary = RunReport(resumed_orders=resumed)
+    if resumed:
+        log(f"finished {resumed} orders of an interrupted run")
+    # Listing reads wide, on a connection whose planner may choose freely.
+    with db.connection() as conn:
+        batches = pending_batches(
+            conn, runner.config, runner.environment,
+            maximum=None if last else maximum + 1, now=now,
+        )  # fmt: skip
+    agenda = Agenda(
+        (b for b in batches if (not first or b.at >= first) and (not last or b.at <= last)),
+        until=min(now, last) if last else now,
+    )
+    batch = None
+    while summary.ticks < maximum:
+        if runner.clock is not None:
+            agenda.watch(runner.conn, runner.held, runner.clock)
+        following = agenda.next(runner.held)
+        if following is None:
+            break
+        batch = following
+        summary = summary.plus(runner.run_tick(batch))
+        if summary.ticks in _FRESH_STATISTICS_AFTER:
+            change(runner.conn, "trading", "refresh_statistics")
+        if summary.ticks % _REPORT_EVERY == 0:
+            log(_progress(summary, batch))
+    if batch is not None and summary.ticks % _REPORT_EVERY:
+        log(_progress(summary, batch))
+    with db.connection() as conn:
+        remaining = bool(
+            pending_batches(conn, runner.config, runner.environment, maximum=1, now=now)
+        )
+    if not remaining:
+        final = runner.settle_everything()
+        summary = replace(
+            summary,
+            settlements=summary.settlements + final.settlements,
+            positions_settled=summary.positions_settled + final.positions_settled,
+        )
+    return replace(summary, remaining=remaining)
+
+
+def _progress(summary: RunReport, batch: Batch) -> str:
+    return (
+        f"{summary.ticks} ticks, to {batch.at:%Y-%m-%d %H:%M}: {summary.decisions} decisions, "
+        f"{summary.taken} orders, {summary.fills} fills, "
+        f"{summary.positions_settled} positions settled"
+    )
 
 
 def _halt_command() -> tuple[Control, ...]:

@@ -22,6 +22,12 @@ def trading_platforms(conn: psycopg.Connection) -> list[str]:
     return [row["platform_id"] for row in rows(conn, "trading", "trading_platforms")]
 
 
+def process_name(conn: psycopg.Connection) -> str:
+    """Who writes on this connection, for a person: its application name and database process."""
+    name = conn.info.parameter_status("application_name") or "a process"
+    return f"{name} (database process {conn.info.backend_pid})"
+
+
 @contextlib.contextmanager
 def writer_lock(
     conn: psycopg.Connection,

@@ -1,19 +1,21 @@
 -- Trading ticks: which batches wait, what is known at one, and what was decided. Every statement
 -- takes sets, so the number of statements of a tick does not depend on the number of markets.
 
--- name: decision_clock(environment)$
--- The instant of the last decision: no later one may be earlier.
--- OFFSET 0 makes it a walk back in time: an equality on the environment would be looked up first.
-SELECT latest.decided_at
-FROM (
-    SELECT decided_at, execution_environment
-    FROM decisions
-    WHERE backtest_run_id IS NULL
-    ORDER BY decided_at DESC
-    OFFSET 0
-) AS latest
-WHERE latest.execution_environment = :environment
-LIMIT 1;
+-- name: writer(environment)^
+-- The decision clock and the fencing number, read under the lock.
+SELECT decided_at, fence
+FROM trading_writers
+WHERE execution_environment = :environment;
+
+-- name: raise_fence(environment, fence, decided_at, holder)
+-- Proves that nobody has written since ``fence`` was read, and counts this writing; no row if not.
+UPDATE trading_writers
+SET fence = fence + 1,
+    decided_at = greatest(decided_at, CAST(:decided_at AS TIMESTAMPTZ)),
+    holder = :holder
+WHERE execution_environment = :environment
+  AND fence = :fence
+RETURNING fence;
 
 -- name: replay_start(earliest_s)$
 -- Just before the first tradable instant of the latest season that a champion has predicted, over
@@ -35,9 +37,10 @@ CROSS JOIN LATERAL (
 ) AS season_start
 WHERE l.trading_enabled;
 
--- name: pending_batches(since, until, earliest_s, latest_s, environment, fresh_s, maximum)
+-- name: pending_batches(since, until, clock, earliest_s, latest_s, environment, fresh_s, maximum)
 -- Batches (instants at which quotes or predictions became known) in (since, until] that still have
--- a market to decide on, oldest first, each with those markets.
+-- a market to decide on, oldest first, each with those markets; and with those in which we hold a
+-- position or have an order working, at every quote after the decision clock.
 --
 -- A quote waits unless its market was already decided on with it or a newer one, so quotes that
 -- were committed late are found as well. A prediction waits, where it meets a quote of the last
@@ -112,16 +115,69 @@ new_predictions AS (
             AND d.purpose = 'entry'
           OFFSET 0
       )
+),
+held_quotes AS (
+    SELECT q.known_at AS batch_at, q.market_id
+    FROM (
+        SELECT market_id
+        FROM positions
+        WHERE status = 'open'
+          AND execution_environment = :environment
+          AND backtest_run_id IS NULL
+        UNION
+        SELECT market_id
+        FROM orders
+        WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+          AND execution_environment = :environment
+          AND backtest_run_id IS NULL
+    ) AS held
+    JOIN market_snapshots AS q ON q.market_id = held.market_id
+    WHERE q.known_at > COALESCE(CAST(:clock AS TIMESTAMPTZ), 'infinity')
+      AND q.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND q.observed_at > CAST(:clock AS TIMESTAMPTZ) - INTERVAL '1 day'
+      AND q.observed_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
 )
-SELECT batch_at, array_agg(DISTINCT market_id ORDER BY market_id) AS market_ids
+SELECT
+    batch_at,
+    COALESCE(array_agg(DISTINCT market_id ORDER BY market_id) FILTER (WHERE enters), '{}')
+        AS market_ids,
+    COALESCE(array_agg(DISTINCT market_id ORDER BY market_id) FILTER (WHERE NOT enters), '{}')
+        AS held_ids
 FROM (
-    SELECT batch_at, market_id FROM new_quotes
+    SELECT batch_at, market_id, true AS enters FROM new_quotes
     UNION ALL
-    SELECT batch_at, market_id FROM new_predictions
+    SELECT batch_at, market_id, true FROM new_predictions
+    UNION ALL
+    SELECT batch_at, market_id, false FROM held_quotes
 ) AS waiting
 GROUP BY batch_at
 ORDER BY batch_at
 LIMIT :maximum;
+
+-- name: held_markets(environment)
+-- Where we hold a position or have an order working.
+SELECT market_id
+FROM positions
+WHERE status = 'open'
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+UNION
+SELECT market_id
+FROM orders
+WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL;
+
+-- name: quotes_known(market_ids, after, until)
+-- When quotes of some markets became known in (after, until].
+SELECT q.known_at, q.market_id
+FROM unnest(CAST(:market_ids AS BIGINT[])) AS asked (market_id)
+JOIN market_snapshots AS q ON q.market_id = asked.market_id
+WHERE q.known_at > :after
+  AND q.known_at <= :until
+  AND q.observed_at > CAST(:after AS TIMESTAMPTZ) - INTERVAL '1 day'
+  AND q.observed_at <= :until
+ORDER BY q.known_at, q.market_id;
 
 -- name: fee_schedules()
 SELECT
@@ -220,21 +276,177 @@ WHERE p.game_id IN (
 ORDER BY p.prediction_id;
 
 -- name: open_positions(environment)
+-- With what exits read: the plan made at entry, the trailing stop, the confidence it was bought
+-- with, and the names of its versions.
 SELECT
-    position_id, position_key, platform_id, market_id, side, quantity, entry_price,
+    p.position_id, p.position_key, p.platform_id, p.market_id, p.side, p.quantity,
+    p.original_quantity, p.entry_price,
     -- Fees of what has been sold are no longer at risk.
-    round(fees * quantity / original_quantity, 6) AS fees,
-    strategy_id, model_id, method_id
-FROM positions
-WHERE status = 'open'
-  AND execution_environment = :environment
-  AND backtest_run_id IS NULL
-ORDER BY position_id;
+    round(p.fees * p.quantity / p.original_quantity, 6) AS fees,
+    p.strategy_id, p.model_id, p.method_id, p.entry_time, p.position_metadata, p.current_price,
+    p.trailing_stop_active, p.trailing_stop_type, p.trailing_stop_distance, p.trailing_stop_price,
+    p.peak_price,
+    s.strategy_name || '@' || s.strategy_version AS strategy,
+    pm.model_name || '@' || pm.model_version AS model,
+    me.method_name || '@' || me.method_version AS method,
+    (
+        SELECT t.confidence_at_execution
+        FROM trades AS t
+        WHERE t.position_id = p.position_id
+          AND t.action = 'buy'
+        ORDER BY t.trade_id
+        LIMIT 1
+    ) AS confidence
+FROM positions AS p
+LEFT JOIN strategies AS s ON s.strategy_id = p.strategy_id
+LEFT JOIN probability_models AS pm ON pm.model_id = p.model_id
+LEFT JOIN methods AS me ON me.method_id = p.method_id
+WHERE p.status = 'open'
+  AND p.execution_environment = :environment
+  AND p.backtest_run_id IS NULL
+ORDER BY p.position_id;
+
+-- name: stages_sold(environment)
+-- Contracts that open positions sold under each stage of partial_exit_target.
+SELECT x.position_id, x.stage, sum(x.quantity_exited) AS quantity
+FROM positions AS p
+JOIN position_exits AS x ON x.position_id = p.position_id
+WHERE p.status = 'open'
+  AND p.execution_environment = :environment
+  AND p.backtest_run_id IS NULL
+  AND x.stage IS NOT NULL
+GROUP BY x.position_id, x.stage;
+
+-- name: exit_attempts_running(environment)
+-- Of open positions the attempts since the last first one, oldest first.
+SELECT
+    a.position_id, a.exit_condition AS condition, a.exit_priority AS priority,
+    a.attempt_number AS number, a.limit_price, a.quantity, a.filled_quantity AS filled,
+    a.placed_at, a.ended_at, a.timeout_seconds AS timeout_s,
+    CAST(o.terms ->> 'trigger_mark' AS NUMERIC(12, 6)) AS trigger_mark
+FROM positions AS p
+CROSS JOIN LATERAL (
+    SELECT max(began.attempt_id) AS attempt_id
+    FROM exit_attempts AS began
+    WHERE began.position_id = p.position_id
+      AND began.attempt_number = 1
+) AS episode
+JOIN exit_attempts AS a
+    ON a.position_id = p.position_id
+   AND a.attempt_id >= episode.attempt_id
+JOIN orders AS o ON o.order_id = a.order_id
+WHERE p.status = 'open'
+  AND p.execution_environment = :environment
+  AND p.backtest_run_id IS NULL
+ORDER BY a.position_id, a.attempt_id;
+
+-- name: recent_quotes(market_ids, environment, now)
+-- Of the given markets in which we hold a position the two quotes before the newest.
+SELECT
+    q.market_id, q.observed_at, q.known_at, q.source, q.yes_bid, q.yes_ask, q.yes_bid_size,
+    q.yes_ask_size, q.open_interest,
+    CASE WHEN q.volume IS NOT NULL THEN q.volume - COALESCE((
+        SELECT earlier.volume
+        FROM market_snapshots AS earlier
+        WHERE earlier.market_id = q.market_id
+          AND earlier.observed_at BETWEEN q.observed_at - INTERVAL '48 hours'
+                                      AND q.observed_at - INTERVAL '24 hours'
+          AND earlier.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '9 days'
+          AND earlier.observed_at <= :now
+        ORDER BY earlier.observed_at DESC
+        LIMIT 1
+    ), 0) END AS volume_24h
+FROM (
+    SELECT DISTINCT market_id
+    FROM positions
+    WHERE status = 'open'
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+      AND market_id = ANY (CAST(:market_ids AS BIGINT[]))
+) AS held
+CROSS JOIN LATERAL (
+    SELECT s.*
+    FROM market_snapshots AS s
+    WHERE s.market_id = held.market_id
+      AND s.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '7 days'
+      AND s.observed_at <= :now
+      AND s.known_at <= :now
+    ORDER BY s.observed_at DESC
+    OFFSET 1
+    LIMIT 2
+) AS q
+ORDER BY q.market_id, q.observed_at;
+
+-- name: mid_bars(market_ids, environment, now)
+-- Bars of YES mids, oldest first, of the given markets with a position whose trailing stop follows
+-- the average true range.
+SELECT
+    held.market_id, b.end_at, b.high, b.low, b.close
+FROM (
+    SELECT DISTINCT ON (market_id)
+        market_id,
+        CAST(position_metadata #>> '{trailing,atr,bar_s}' AS INTEGER) AS bar_s,
+        CAST(position_metadata #>> '{trailing,atr,period}' AS INTEGER) AS period
+    FROM positions
+    WHERE status = 'open'
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+      AND market_id = ANY (CAST(:market_ids AS BIGINT[]))
+      AND position_metadata @> '{"trailing": {"type": "atr"}}'
+    ORDER BY market_id, position_id
+) AS held
+CROSS JOIN LATERAL (
+    SELECT
+        date_bin(make_interval(secs => held.bar_s), s.observed_at, 'epoch')
+            + make_interval(secs => held.bar_s) AS end_at,
+        max((s.yes_bid + s.yes_ask) / 2) AS high,
+        min((s.yes_bid + s.yes_ask) / 2) AS low,
+        (array_agg((s.yes_bid + s.yes_ask) / 2 ORDER BY s.observed_at DESC))[1] AS close
+    FROM market_snapshots AS s
+    WHERE s.market_id = held.market_id
+      AND s.observed_at > CAST(:now AS TIMESTAMPTZ)
+          - make_interval(secs => held.bar_s * (held.period + 2))
+      AND s.observed_at <= :now
+      AND s.known_at <= :now
+      AND s.yes_bid IS NOT NULL
+      AND s.yes_ask IS NOT NULL
+    GROUP BY 1
+) AS b
+WHERE b.end_at <= :now
+ORDER BY held.market_id, b.end_at;
+
+-- name: entries_missed(environment, now, wait_s)
+-- Entry orders of the last seconds that ended without any fill: the leg may be tried again.
+SELECT d.decided_at, o.platform_id, o.strategy_id, o.model_id, o.method_id, o.market_id, o.side
+FROM decisions AS d
+JOIN orders AS o ON o.decision_id = d.decision_id
+WHERE d.execution_environment = :environment
+  AND d.backtest_run_id IS NULL
+  AND d.outcome = 'taken'
+  AND d.purpose = 'entry'
+  AND d.decided_at > CAST(:now AS TIMESTAMPTZ) - make_interval(secs => :wait_s)
+  AND d.decided_at <= :now
+  AND o.status IN ('canceled', 'rejected')
+  AND o.filled_quantity = 0
+ORDER BY o.order_id;
+
+-- name: models_spoken(model_ids, now)
+-- When each model last issued a prediction.
+SELECT asked.model_id, (
+    SELECT p.known_at
+    FROM predictions AS p
+    WHERE p.model_id = asked.model_id
+      AND p.known_at <= :now
+    ORDER BY p.known_at DESC
+    LIMIT 1
+) AS known_at
+FROM unnest(CAST(:model_ids AS BIGINT[])) AS asked (model_id);
 
 -- name: working_orders(environment)
 SELECT
     client_order_id, platform_id, market_id, side, action, purpose, status, limit_price,
-    quantity - filled_quantity AS remaining, strategy_id, model_id, method_id
+    quantity - filled_quantity AS remaining, strategy_id, model_id, method_id, position_id,
+    exit_condition, terms ->> 'priority' AS exit_priority, sent_at
 FROM orders
 WHERE status IN ('intent', 'sent', 'resting', 'unknown')
   AND execution_environment = :environment
@@ -287,9 +499,10 @@ WHERE t.event_ts > CAST(:now AS TIMESTAMPTZ) - INTERVAL '1 day'
 GROUP BY t.platform_id, e.game_id;
 
 -- name: controls_in_force(environment)
--- One row per kind: the latest control of each scope, breakers that are open.
+-- One row per kind: the latest control of each scope, breakers that are open, and for each breaker
+-- type when one was last re-armed.
 SELECT 'control' AS kind, c.scope AS scope, c.scope_key AS scope_key, c.state AS state,
-       NULL::JSONB AS details
+       NULL::TIMESTAMPTZ AS at, NULL::JSONB AS details
 FROM (
     SELECT DISTINCT ON (scope, scope_key) scope, scope_key, state
     FROM trading_controls
@@ -298,11 +511,166 @@ FROM (
     ORDER BY scope, scope_key, control_id DESC
 ) AS c
 UNION ALL
-SELECT 'breaker', b.breaker_type, '', b.action, b.trigger_value
+SELECT 'breaker', b.breaker_type, '', b.action, b.triggered_at, b.trigger_value
 FROM circuit_breaker_events AS b
 WHERE b.resolved_at IS NULL
   AND b.execution_environment = :environment
-  AND b.backtest_run_id IS NULL;
+  AND b.backtest_run_id IS NULL
+UNION ALL
+SELECT 'rearmed', b.breaker_type, '', '', max(b.resolved_at), NULL
+FROM circuit_breaker_events AS b
+WHERE b.resolved_at IS NOT NULL
+  AND b.execution_environment = :environment
+  AND b.backtest_run_id IS NULL
+GROUP BY b.breaker_type
+ORDER BY kind, scope;
+
+-- name: trip_breakers(rows, environment)
+INSERT INTO circuit_breaker_events (
+    breaker_type, execution_environment, action, triggered_at, trigger_value
+)
+SELECT r.breaker_type, :environment, r.action, r.triggered_at, r.trigger_value
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    breaker_type TEXT, action TEXT, triggered_at TIMESTAMPTZ, trigger_value JSONB
+)
+ON CONFLICT DO NOTHING
+RETURNING breaker_event_id, breaker_type, action, triggered_at, trigger_value;
+
+-- name: rearm_breakers(rows, environment)!
+UPDATE circuit_breaker_events AS b
+SET resolved_at = greatest(r.resolved_at, b.triggered_at),
+    resolved_by = r.resolved_by,
+    resolution_action = 're-armed',
+    notes = r.notes
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    breaker_type TEXT, resolved_at TIMESTAMPTZ, resolved_by TEXT, notes TEXT
+)
+WHERE b.breaker_type = r.breaker_type
+  AND b.execution_environment = :environment
+  AND b.backtest_run_id IS NULL
+  AND b.resolved_at IS NULL;
+
+-- name: breaker_events(environment, maximum)
+-- The newest trips, open ones first.
+SELECT breaker_event_id, breaker_type, action, triggered_at, trigger_value, resolved_at,
+       resolved_by, notes
+FROM circuit_breaker_events
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY resolved_at IS NOT NULL, triggered_at DESC, breaker_event_id DESC
+LIMIT :maximum;
+
+-- name: set_control(environment, scope, scope_key, state, reason, set_by)$
+INSERT INTO trading_controls (
+    execution_environment, scope, scope_key, state, reason, set_by, set_by_kind
+)
+VALUES (:environment, :scope, :scope_key, :state, :reason, :set_by, 'person')
+RETURNING control_id;
+
+-- name: risk_points(environment)
+-- The course of the accounts, oldest first.
+SELECT platform_id, event_ts, cash, portfolio_value
+FROM equity_points
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY event_ts, equity_point_id;
+
+-- name: risk_flows(environment)
+SELECT platform_id, event_ts, amount
+FROM account_ledger
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NULL
+  AND entry_type IN ('deposit', 'withdrawal')
+ORDER BY entry_id;
+
+-- name: risk_closed(environment)
+-- The positions that ended last, more than any losing run is long.
+SELECT platform_id, position_key, exit_time, realized_pnl, entry_price, fees, original_quantity
+FROM positions
+WHERE status <> 'open'
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY exit_time DESC, position_key DESC
+LIMIT 500;
+
+-- name: risk_events(environment, since)
+-- What happened on the accounts since: trades, refused and lost orders, fees not as modelled.
+SELECT 'traded' AS kind, platform_id, event_ts AS at
+FROM trades
+WHERE event_ts > :since
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+UNION ALL
+SELECT 'fee_differed', platform_id, event_ts
+FROM fills
+WHERE event_ts > :since
+  AND abs(fee - modelled_fee) > 0.0001
+  AND execution_environment = :environment
+  AND backtest_run_id IS NULL
+UNION ALL
+SELECT CASE v.to_status WHEN 'rejected' THEN 'rejected' ELSE 'venue_failed' END, o.platform_id,
+       CASE v.to_status WHEN 'rejected' THEN v.changed_at ELSE o.sent_at END
+FROM decisions AS d
+JOIN orders AS o ON o.decision_id = d.decision_id
+JOIN order_events AS v ON v.order_id = o.order_id
+WHERE d.decided_at > :since
+  AND d.outcome = 'taken'
+  AND d.execution_environment = :environment
+  AND d.backtest_run_id IS NULL
+  AND v.to_status IN ('rejected', 'unknown')
+UNION ALL
+SELECT 'reconcile_failed', platform_id, started_at
+FROM reconciliation_runs
+WHERE started_at > :since
+  AND execution_environment = :environment
+  AND status = 'mismatch'
+ORDER BY at;
+
+-- name: risk_decisions(environment, since)
+-- Entry decisions since that a breaker may count: invalid books, and probabilities with a mid.
+SELECT d.decided_at, d.market_id, d.skip_reason, d.inputs ->> 'probability' AS probability,
+       d.inputs ->> 'mid' AS mid, m.platform_id, e.game_id, g.league, s.strategy_name
+FROM decisions AS d
+JOIN markets AS m ON m.market_id = d.market_id
+JOIN events AS e ON e.event_id = m.event_id
+LEFT JOIN games AS g ON g.game_id = e.game_id
+LEFT JOIN strategies AS s ON s.strategy_id = d.strategy_id
+WHERE d.decided_at > :since
+  AND d.execution_environment = :environment
+  AND d.backtest_run_id IS NULL
+  AND d.purpose = 'entry'
+ORDER BY d.decision_id;
+
+-- name: insert_equity_points(rows, environment)!
+INSERT INTO equity_points (platform_id, execution_environment, event_ts, cash, portfolio_value)
+SELECT r.platform_id, :environment, r.event_ts, r.cash, r.portfolio_value
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    platform_id TEXT, event_ts TIMESTAMPTZ, cash NUMERIC, portfolio_value NUMERIC
+);
+
+-- name: update_marks(rows, environment)!
+-- What a look found, for positions still open.
+UPDATE positions AS p
+SET last_check_time = r.last_check_time,
+    current_price = r.current_price,
+    unrealized_pnl = r.unrealized_pnl,
+    unrealized_pnl_pct = r.unrealized_pnl_pct,
+    target_price = r.target_price,
+    stop_loss_price = r.stop_loss_price,
+    trailing_stop_active = r.trailing_stop_active,
+    trailing_stop_type = r.trailing_stop_type,
+    trailing_stop_distance = r.trailing_stop_distance,
+    trailing_stop_price = r.trailing_stop_price,
+    peak_price = r.peak_price
+FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
+    position_id BIGINT, last_check_time TIMESTAMPTZ, current_price NUMERIC, unrealized_pnl NUMERIC,
+    unrealized_pnl_pct NUMERIC, target_price NUMERIC, stop_loss_price NUMERIC,
+    trailing_stop_active BOOLEAN, trailing_stop_type TEXT, trailing_stop_distance NUMERIC,
+    trailing_stop_price NUMERIC, peak_price NUMERIC
+)
+WHERE p.position_id = r.position_id
+  AND p.execution_environment = :environment
+  AND p.status = 'open';
 
 -- name: approvals_in_force(now, environment)
 SELECT d.market_id, d.side, d.strategy_id, d.model_id, a.expires_at
@@ -412,18 +780,19 @@ WHERE NOT EXISTS (
 -- name: insert_order_intents(rows)!
 INSERT INTO orders (
     client_order_id, execution_environment, backtest_run_id, platform_id, market_id, decision_id,
-    strategy_id, model_id, method_id, purpose, action, side, limit_price, quantity,
-    time_in_force, reduce_only, post_only, attempt_number
+    position_id, strategy_id, model_id, method_id, purpose, exit_condition, action, side,
+    limit_price, quantity, time_in_force, reduce_only, post_only, attempt_number, expires_at, terms
 )
 SELECT
     r.client_order_id, d.execution_environment, d.backtest_run_id, r.platform_id, d.market_id,
-    d.decision_id, d.strategy_id, d.model_id, d.method_id, d.purpose,
-    r.action, d.side, r.limit_price, r.quantity, r.time_in_force, r.reduce_only, r.post_only,
-    r.attempt_number
+    d.decision_id, d.position_id, d.strategy_id, d.model_id, d.method_id, d.purpose,
+    r.exit_condition, r.action, d.side, r.limit_price, r.quantity, r.time_in_force, r.reduce_only,
+    r.post_only, r.attempt_number, r.expires_at, r.terms
 FROM jsonb_to_recordset(CAST(:rows AS JSONB)) AS r (
     number INTEGER, decision_key TEXT, client_order_id TEXT, platform_id TEXT, action TEXT,
-    limit_price NUMERIC, quantity NUMERIC, time_in_force TEXT, reduce_only BOOLEAN,
-    post_only BOOLEAN, attempt_number INTEGER
+    exit_condition TEXT, limit_price NUMERIC, quantity NUMERIC, time_in_force TEXT,
+    reduce_only BOOLEAN, post_only BOOLEAN, attempt_number INTEGER, expires_at TIMESTAMPTZ,
+    terms JSONB
 )
 JOIN decisions AS d ON d.decision_key = r.decision_key
 ORDER BY r.number
@@ -470,4 +839,4 @@ LIMIT 1;
 -- Gives the planner the sizes that the tables trading writes have by now, and so replaces the plans
 -- it made while they were empty. Quotes are left out: reading all their months takes a second.
 ANALYZE decisions, edges, orders, fills, trades, positions, account_ledger, account_balance,
-    settlements;
+    settlements, position_exits, exit_attempts, equity_points, order_events;
