@@ -24,6 +24,22 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _context: ContextVar[dict[str, str]] = ContextVar("precog_log_context", default={})  # noqa: B039
 
 
+_process: dict[str, str] = {}
+
+
+def bind(**ids: str | None) -> None:
+    """Stamp every event of this process with ``ids`` until told otherwise; None takes one away.
+
+    For ids that belong to the whole process, such as the Dagster run of a worker: they also reach
+    the threads it starts, which a context does not.
+    """
+    for name, value in ids.items():
+        if value is None:
+            _process.pop(name, None)
+        else:
+            _process[name] = value
+
+
 @contextlib.contextmanager
 def log_context(**ids: str | None) -> Iterator[None]:
     """Stamp every event of the block with ``ids``, such as ``run_id`` and ``tick_id``."""
@@ -46,6 +62,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "process": record.process,
+            **_process,
             **_context.get(),
         }
         event |= {name: value for name, value in vars(record).items() if name not in _STANDARD}

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from precog_core.logging import configure_logging
 from precog_pipelines.resources import MlflowResource, PostgresResource
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    # Every process that runs our code begins here: code servers and run workers log as we do.
+    configure_logging()
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(

@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from precog_core.database import Database
+from precog_core.logging import bind
 from precog_core.paths import home
 
 
@@ -21,7 +22,12 @@ class PostgresResource(dg.ConfigurableResource):
             self._database = Database.from_environment()
         return self._database
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Name the run in every event this process logs."""
+        bind(run_id=context.run.run_id if context.run else None)
+
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        bind(run_id=None)
         if self._database is not None:
             self._database.close()
             self._database = None

@@ -100,9 +100,8 @@ def _print_status(content: dict[str, Any]) -> None:
     console.print(f"[{colour}]{content['state']}[/{colour}]  {content['environment']} account")
     running = content["running"]
     servers = ", ".join(server["name"] for server in running["servers"])
-    console.print(
-        f"running     {servers or ('starting' if running['up'] else 'nothing; precog up')}"
-    )
+    otherwise = "starting" if running["up"] else "nothing; `precog up` starts it"
+    console.print(f"running     {servers or otherwise}")
     fresh = ", ".join(
         f"{what} {_age(entry['age_s'])}" for what, entry in content["freshness"].items()
     )
