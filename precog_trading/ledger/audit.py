@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 
 from precog_core.prices import Side
-from precog_trading.ledger.booking import executions
 from precog_trading.ledger.holdings import fold
 from precog_trading.ledger.statements import rows
+from precog_trading.ledger.writing import executions
 from precog_trading.rules.settlement import contract_value
 
 _ZERO = Decimal(0)
@@ -89,6 +89,7 @@ def verify_ledger(conn: psycopg.Connection, environment: str = "paper") -> Ledge
         for row in accounts
     )
     problems += [f"positions on {platform} but no account there" for platform in open_cost]
+    _check_exits(conn, environment, problems)
     _check_attribution(conn, environment, audited, problems)
     return LedgerAudit(
         environment=environment,
@@ -145,6 +146,23 @@ def _check_account(
         row["platform_id"], row["cash"], open_cost, row["fill_fees"], gross, row["deposits"],
         difference,
     )  # fmt: skip
+
+
+def _check_exits(conn: psycopg.Connection, environment: str, problems: list[str]) -> None:
+    """Every automated sale is booked whole to conditions, and every ended exit order is a try."""
+    for row in rows(conn, "ledger", "exits_for_audit", environment=environment):
+        label = f"position {row['position_id']}"
+        if row["sold"] != row["exited"]:
+            problems.append(
+                f"{label}: {row['sold']} contracts sold by exits, {row['exited']} booked to them"
+            )
+        if row["ended_orders"] != row["attempts"]:
+            problems.append(
+                f"{label}: {row['ended_orders']} exit orders ended, {row['attempts']} attempts"
+            )
+        # The parts of a position that was sold whole are all its profit.
+        if row["status"] == "closed" and row["manual"] == 0 and row["pnl"] != row["exit_pnl"]:
+            problems.append(f"{label}: realised {row['pnl']}, its exits {row['exit_pnl']}")
 
 
 def _check_attribution(

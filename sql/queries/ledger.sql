@@ -642,3 +642,36 @@ LEFT JOIN LATERAL (
 WHERE p.execution_environment = :environment
   AND p.backtest_run_id IS NULL
 ORDER BY p.position_id;
+
+-- name: exits_for_audit(environment)
+-- Of every position that was sold from: contracts sold and booked, orders ended and attempts.
+SELECT
+    p.position_id, p.status, p.realized_pnl AS pnl,
+    COALESCE(t.sold, 0) AS sold, COALESCE(t.manual, 0) AS manual,
+    COALESCE(x.exited, 0) AS exited, COALESCE(x.pnl, 0) AS exit_pnl,
+    COALESCE(o.ended, 0) AS ended_orders,
+    (SELECT count(*) FROM exit_attempts AS a WHERE a.position_id = p.position_id) AS attempts
+FROM (
+    SELECT position_id, count(*) FILTER (
+        WHERE status IN ('filled', 'canceled', 'rejected') AND exit_condition <> 'manual'
+    ) AS ended
+    FROM orders
+    WHERE position_id IS NOT NULL
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+    GROUP BY position_id
+) AS o
+JOIN positions AS p ON p.position_id = o.position_id
+LEFT JOIN LATERAL (
+    SELECT sum(s.quantity) FILTER (WHERE s.trade_source = 'automated') AS sold,
+           count(*) FILTER (WHERE s.trade_source = 'manual') AS manual
+    FROM trades AS s
+    WHERE s.position_id = p.position_id
+      AND s.action = 'sell'
+) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT sum(e.quantity_exited) AS exited, sum(e.realized_pnl) AS pnl
+    FROM position_exits AS e
+    WHERE e.position_id = p.position_id
+) AS x ON true
+ORDER BY p.position_id;
