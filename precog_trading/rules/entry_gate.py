@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
+from precog_core.prices import Side
 from precog_trading.config import TradingConfig
 from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.plans import plan_of_today
@@ -32,7 +33,7 @@ from precog_trading.rules.controls import (
     in_maintenance,
     strictest,
 )
-from precog_trading.strategies.base import EntryStrategy
+from precog_trading.strategies.base import EntryStrategy, Offer
 
 BEFORE_START = frozenset({"scheduled", "pregame"})
 _IN_PLAY = frozenset({"live", "halftime"})
@@ -203,7 +204,8 @@ def mapping(candidate: Candidate, at: Situation) -> str | None:
 
 
 def window(candidate: Candidate, at: Situation) -> str | None:
-    """Row 5: between the earliest and the latest moment before the scheduled start.
+    """Row 5: between the earliest and the latest moment before the scheduled start, and where the
+    strategy looks.
 
     A game that is postponed, suspended or canceled has no start to be before. A strategy that
     looks at finished games has its window after the result instead.
@@ -213,6 +215,14 @@ def window(candidate: Candidate, at: Situation) -> str | None:
     candidate.notes["game_status"] = market.game_status
     if rules.certainty is not None:
         candidate.notes["result_known_at"] = market.result_known_at
+    reason = _outside_window(market, rules, at)
+    if reason is None and not rules.accepts(_offer(candidate, at)):
+        return "strategy_declines"
+    return reason
+
+
+def _outside_window(market: MarketFacts, rules: EntryStrategy, at: Situation) -> str | None:
+    if rules.certainty is not None:
         return None if _after_result(market, rules, at) else "outside_window"
     if market.kickoff_at is None:
         return "outside_window"
@@ -226,6 +236,17 @@ def window(candidate: Candidate, at: Situation) -> str | None:
     if market.game_status in _STARTED:
         return "game_started"
     return None if market.game_status in BEFORE_START else "outside_window"
+
+
+def _offer(candidate: Candidate, at: Situation) -> Offer:
+    market = candidate.market
+    return Offer(
+        league=market.league,
+        game_type=market.game_type,
+        on_home_team=market.yes_is_home == (candidate.side is Side.YES),
+        ask=candidate.ask,
+        to_start=known(market.kickoff_at) - at.now,
+    )
 
 
 def in_candidate_window(market: MarketFacts, rules: EntryStrategy, at: Situation) -> bool:

@@ -16,8 +16,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from precog_core.errors import PrecogError
-from precog_trading.settings import Section
-from precog_trading.strategies.base import EntryStrategy
+from precog_trading.strategies.base import EntryStrategy, Strategy
 from precog_trading.strategies.pre_game import PreGame
 
 __all__ = ["EntryStrategy", "PreGame", "build", "strategy_types"]
@@ -48,7 +47,7 @@ def build(type_name: str, config: Mapping[str, Any]) -> EntryStrategy:
 
 
 @lru_cache(maxsize=64)
-def _strategy_class(type_name: str) -> type[Section]:
+def _strategy_class(type_name: str) -> type[Strategy]:
     """The class of a type. Raises PrecogError when there is none, or it is not a strategy."""
     if not _NAME.fullmatch(type_name) or type_name not in strategy_types():
         raise PrecogError(
@@ -57,9 +56,9 @@ def _strategy_class(type_name: str) -> type[Section]:
     module = importlib.import_module(f"{__name__}.{type_name}")
     class_name = "".join(part.capitalize() for part in type_name.split("_"))
     found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Section)):
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise PrecogError(
-            f"{module.__file__}: expected a class {class_name} that is a Section "
+            f"{module.__file__}: expected a class {class_name} that is a Strategy "
             "(docs/add-a-strategy.md)"
         )
     missing = sorted(name for name in _read_by_the_engine() if not _declares(found, name))
@@ -75,5 +74,5 @@ def _read_by_the_engine() -> set[str]:
     return {name for name, value in vars(EntryStrategy).items() if isinstance(value, property)}
 
 
-def _declares(found: type[Section], name: str) -> bool:
+def _declares(found: type[Strategy], name: str) -> bool:
     return name in found.model_fields or hasattr(found, name)

@@ -5,6 +5,7 @@ says where it looks and how it means to leave. A new one is one file here and on
 ``config/strategies.yaml`` (docs/add-a-strategy.md).
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -18,6 +19,21 @@ from precog_trading.settings import Exact, Section
 HOLD_EXITS = frozenset({ExitCondition.CIRCUIT_BREAKER})
 """What sells a position that waits for its settlement: an emergency, and nothing else."""
 MANAGED_EXITS = ALL_CONDITIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a strategy is asked about: one side of one market, before it is valued.
+
+    ``ask`` is the price of that side, None without one; ``on_home_team`` says whom it pays on;
+    ``to_start`` is negative after the scheduled start.
+    """
+
+    league: str | None
+    game_type: str | None
+    on_home_team: bool
+    ask: Decimal | None
+    to_start: timedelta
 
 
 class EntryStrategy(Protocol):
@@ -59,8 +75,20 @@ class EntryStrategy(Protocol):
         """How long before the start it stops; negative after it."""
         ...
 
+    def accepts(self, offer: Offer) -> bool:
+        """Whether it looks at this side at all; whether it is cheap is the gate's question."""
+        ...
 
-class BeforeTheStart(Section):
+
+class Strategy(Section):
+    """What every strategy's configuration inherits: it is checked, frozen, and stored as JSON."""
+
+    def accepts(self, offer: Offer) -> bool:
+        """Every side, unless a strategy says otherwise."""
+        return True
+
+
+class BeforeTheStart(Strategy):
     """A window of hours before the start, for strategies that look at scheduled games.
 
     ``earliest_h`` and ``latest_h`` can only narrow the gate's own window.

@@ -15,11 +15,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from precog_trading.rules.conditions import ExitCondition
-from precog_trading.settings import Exact, Section
-from precog_trading.strategies.base import HOLD_EXITS, hours
+from precog_trading.settings import Exact
+from precog_trading.strategies.base import HOLD_EXITS, Strategy, hours
 
 
-class SettlementArbitrage(Section):
+class SettlementArbitrage(Strategy):
     """``certainty``: probability that the market pays on the known winner. ``until_h``: hours
     after the result was known during which it looks.
     """
