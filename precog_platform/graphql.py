@@ -135,7 +135,7 @@ class DagsterClient:
 
     def require_locations(self, names: set[str]) -> bool:
         """True when all code locations are loaded; PrecogError when one cannot be."""
-        answer = self._call(_LOCATIONS)["workspaceOrError"]
+        answer = self.call(_LOCATIONS)["workspaceOrError"]
         loaded = set()
         for entry in answer.get("locationEntries", ()):
             problem = entry["locationOrLoadError"] or {}
@@ -165,18 +165,18 @@ class DagsterClient:
             "title": title,
             "tags": [],
         }
-        answer = self._call(_LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
+        answer = self.call(_LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
         if answer["__typename"] != "LaunchBackfillSuccess":
             raise _refused("the backfill", answer)
         return str(answer["backfillId"])
 
     def cancel_open_backfills(self) -> int:
         """Cancel backfills that still wait for the daemon; returns how many."""
-        answer = self._call(_OPEN_BACKFILLS)["partitionBackfillsOrError"]
+        answer = self.call(_OPEN_BACKFILLS)["partitionBackfillsOrError"]
         if answer["__typename"] != "PartitionBackfills":
             raise _refused("the list of backfills", answer)
         for row in answer["results"]:
-            outcome = self._call(_CANCEL_BACKFILL, id=row["id"])["cancelPartitionBackfill"]
+            outcome = self.call(_CANCEL_BACKFILL, id=row["id"])["cancelPartitionBackfill"]
             if outcome["__typename"] != "CancelBackfillSuccess":
                 raise _refused(f"the cancellation of backfill {row['id']}", outcome)
         return len(answer["results"])
@@ -187,7 +187,7 @@ class DagsterClient:
 
     def runs(self, run_filter: dict[str, Any]) -> list[Run]:
         """Runs matching a GraphQL ``RunsFilter``, newest first."""
-        answer = self._call(_RUNS, filter=run_filter)["runsOrError"]
+        answer = self.call(_RUNS, filter=run_filter)["runsOrError"]
         if answer["__typename"] != "Runs":
             raise _refused("the list of runs", answer)
         return [
@@ -202,13 +202,12 @@ class DagsterClient:
 
     def failure(self, run_id: str) -> str:
         """Why a run failed: the innermost message of its first failed step, else of the run."""
-        answer = self._call(_FAILURE, runId=run_id)["logsForRun"]
+        answer = self.call(_FAILURE, runId=run_id)["logsForRun"]
         messages = []
         for event in answer.get("events", ()):
             error = event.get("error")
             if error is not None:
-                causes = [cause["message"] for cause in error["causes"]]
-                messages.append(in_words(causes[-1] if causes else error["message"]))
+                messages.append(reason(error))
             elif event["__typename"] == "RunFailureEvent":
                 messages.append(event["message"].strip())
         return messages[0] if messages else "no reason was recorded"
@@ -236,12 +235,13 @@ class DagsterClient:
                 "tags": [{"key": key, "value": value} for key, value in tags.items()]
             },
         }
-        answer = self._call(_LAUNCH_RUN, params=params)["launchRun"]
+        answer = self.call(_LAUNCH_RUN, params=params)["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             raise _refused(f"job {job}", answer)
         return str(answer["run"]["runId"])
 
-    def _call(self, query: str, **variables: Any) -> dict[str, Any]:
+    def call(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of one request. Raises PrecogError when it is refused or nobody answers."""
         try:
             response = self._http.post("/graphql", json={"query": query, "variables": variables})
         except httpx.TransportError as error:
@@ -251,6 +251,16 @@ class DagsterClient:
             raise PrecogError(f"Dagster refused a request: {body['errors'][0]['message']}")
         data: dict[str, Any] = body["data"]
         return data
+
+
+def reason(error: dict[str, Any]) -> str:
+    """The sentence of an error of ours among its causes, else the innermost message.
+
+    ``error`` has ``message`` and ``causes``, outermost first.
+    """
+    messages = [error["message"], *(cause["message"] for cause in error["causes"])]
+    ours = (message for message in messages if re.match(r"precog_[\w.]+: ", message))
+    return in_words(next(ours, messages[-1]))
 
 
 def in_words(message: str) -> str:

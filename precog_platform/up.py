@@ -13,10 +13,12 @@ from typing import Any
 
 import httpx
 import psycopg
+from psycopg_pool import PoolTimeout
 from rich.console import Console
 
 from precog_core.database import Database, open_database
 from precog_core.database.server import EmbeddedServer
+from precog_core.errors import PrecogError
 from precog_core.paths import home as precog_home
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
@@ -38,6 +40,7 @@ from precog_platform.processes import (
 from precog_platform.provider import choose, record
 from precog_platform.recorded import open_recording, recorded_stages, remember
 from precog_platform.summary import build_summary, render_summary, save_summary
+from precog_platform.troubles import troubles
 
 _log = logging.getLogger(__name__)
 _MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
@@ -109,7 +112,7 @@ def run_up(
         own_database = not os.environ.get("PRECOG_DATABASE_URL")
         keeper = Keeper(supervisor, EmbeddedServer(home) if own_database else None)
         try:
-            _keep_running(keeper, database, console)
+            _keep_running(keeper, database, client, console)
         except KeyboardInterrupt:
             console.print("Stopping …")
 
@@ -193,8 +196,10 @@ def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
     return require_alive
 
 
-def _keep_running(keeper: Keeper, database: Database, console: Console) -> None:
-    """Until Ctrl-C: start again what dies, and write down what was seen."""
+def _keep_running(
+    keeper: Keeper, database: Database, client: DagsterClient, console: Console
+) -> None:
+    """Until Ctrl-C: start again what dies, see what else is wrong, and write both down."""
     next_note = time.monotonic()
     unwritten: list[Restart] = []
     while True:
@@ -205,11 +210,13 @@ def _keep_running(keeper: Keeper, database: Database, console: Console) -> None:
         if restarts or time.monotonic() >= next_note:
             next_note = time.monotonic() + CHECK_EVERY_S
             try:
-                note_health(database, unwritten, datetime.now(UTC))
+                # After a restart the webserver may not answer yet; the next look asks it.
+                wrong = [] if restarts else troubles(client, keeper.supervisor.home)
+                note_health(database, unwritten, datetime.now(UTC), wrong)
                 unwritten.clear()
-            except psycopg.OperationalError as error:
-                # The database is away; the keeper brings it back, and then this is written.
-                next_note = time.monotonic() + 1
+            except (psycopg.OperationalError, PoolTimeout, PrecogError) as error:
+                # A server is away; the keeper brings it back, and then this is written.
+                next_note = time.monotonic() + 2
                 _log.warning("the state of the servers is written later: %s", error)
         time.sleep(1)
 

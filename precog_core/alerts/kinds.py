@@ -125,6 +125,26 @@ _KINDS = (
         "Once: nothing. Repeatedly: the reason is in its log, in the folder logs of the home.",
     ),
     Kind(
+        "tick_failed", "high", "system", "dagster",
+        "A sensor or schedule fails, so it launches nothing; often a setting it cannot read.",
+        "The message says what to correct; it tries again by itself.",
+    ),
+    Kind(
+        "location_down", "high", "system", "dagster",
+        "A code location does not load; the other one goes on.",
+        "Correct what the message names, then reload the location in the Dagster UI.",
+    ),
+    Kind(
+        "daemon_unhealthy", "high", "system", "dagster",
+        "A part of Dagster's daemon reports errors.",
+        "Read logs/daemon.log in the home; it is started again when it dies.",
+    ),
+    Kind(
+        "disk_low", "high", "system", "database",
+        "The disk of the home is nearly full.",
+        "Make room; nothing that was committed is lost, what cannot be written is refused.",
+    ),
+    Kind(
         "check_failed", "high", "data", "dagster",
         "An asset check failed. Medium when it does not block.",
         "Open the check in the Dagster UI; its metadata says what was found.",

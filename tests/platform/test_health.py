@@ -22,17 +22,20 @@ def test_a_restart_is_an_alert_and_degrades_its_component_until_the_next_look(
     note_health(db, [restart, Restart("postgresql", "ended unexpectedly", 2)], NOW)
     with db.transaction() as conn:
         health = conn.execute(
-            "SELECT component, status, details ->> 'server', last_check FROM system_health"
+            "SELECT component, status, details -> 'troubles' ->> 0, last_check FROM system_health"
             " ORDER BY component"
         ).fetchall()
         alerts = conn.execute(
             "SELECT component, severity, message, occurrence_count FROM alerts ORDER BY component"
         ).fetchall()
     assert health == [
-        ("dagster", "degraded", "daemon", NOW),
-        ("database", "degraded", "postgresql", NOW),
+        (
+            "dagster", "degraded",
+            "daemon ended unexpectedly (signal SIGKILL) and was started again", NOW,
+        ),
+        ("database", "degraded", "postgresql ended unexpectedly and was started again", NOW),
         ("mlflow", "healthy", None, NOW),
-    ]
+    ]  # fmt: skip
     assert alerts == [
         (
             "dagster", "medium",
