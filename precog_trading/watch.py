@@ -180,6 +180,6 @@ def open_alerts(conn: psycopg.Connection) -> list[Row]:
     return rows(conn, _SOURCES, "open_alerts")
 
 
-def has_unanswered_critical(conn: psycopg.Connection, longer_than: timedelta) -> Row | None:
+def unanswered_critical(conn: psycopg.Connection, longer_than: timedelta) -> Row | None:
     """The oldest critical alert that nobody has taken for longer than that."""
     return one(conn, _SOURCES, "unanswered_critical", longer_than=longer_than)

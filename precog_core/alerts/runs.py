@@ -1,0 +1,172 @@
+"""Failed runs and failed checks of the orchestration, as alerts.
+
+Both code locations have a sensor of their own (one that is broken must not silence the other), so
+what they share stands here. The core imports no Dagster: of its records only the attributes named
+in ``finished_run`` are read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from precog_core.alerts.raising import report
+from precog_core.alerts.rules import Severity
+
+_KIND_OF_CHECK = {"leak_alarms": "leak_alarm"}
+"""Checks whose failure has a kind of its own; all others are check_failed."""
+_LONGEST_REASON = 600
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """A step that failed, and why: the innermost error."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """An asset check that did not pass. ``facts`` is its metadata in plain values."""
+
+    asset: str
+    check: str
+    blocking: bool
+    warns_only: bool
+    description: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What matters of a run that ended."""
+
+    run_id: str
+    job: str
+    location: str
+    failed: bool
+    reason: str | None = None
+    partition: str | None = None
+    will_retry: bool = False
+    steps: Sequence[FailedStep] = ()
+    checks: Sequence[FailedCheck] = ()
+
+
+def finished_run(run: Any, entries: Iterable[Any], location: str, *, failed: bool) -> FinishedRun:
+    """What matters of a ``DagsterRun`` and the ``EventLogEntry`` records of its log.
+
+    Read of an entry: ``dagster_event`` with ``event_type_value`` STEP_FAILURE, PIPELINE_FAILURE (a
+    run's) or ASSET_CHECK_EVALUATION and what that carries; all others are passed over.
+    """
+    steps: list[FailedStep] = []
+    checks: list[FailedCheck] = []
+    reason = None
+    for event in (entry.dagster_event for entry in entries):
+        match None if event is None else event.event_type_value:
+            case "STEP_FAILURE":
+                steps.append(FailedStep(event.step_key, _innermost(event.step_failure_data.error)))
+            case "PIPELINE_FAILURE":
+                reason = event.message
+            case "ASSET_CHECK_EVALUATION":
+                checks += _failed_check(event.asset_check_evaluation_data)
+    return FinishedRun(
+        run_id=run.run_id,
+        job=run.job_name,
+        location=location,
+        failed=failed,
+        reason=reason,
+        partition=run.tags.get("dagster/partition"),
+        will_retry=run.tags.get("dagster/will_retry") == "true",
+        steps=steps,
+        checks=checks,
+    )
+
+
+def _failed_check(evaluation: Any) -> list[FailedCheck]:
+    if evaluation.passed:
+        return []
+    return [
+        FailedCheck(
+            asset=evaluation.asset_key.to_user_string(),
+            check=evaluation.check_name,
+            blocking=bool(evaluation.blocking),
+            warns_only=evaluation.severity.value == "WARN",
+            description=evaluation.description,
+            facts={key: _shown(value.value) for key, value in evaluation.metadata.items()},
+        )
+    ]
+
+
+def _innermost(error: Any) -> str:
+    if error is None:
+        return "no error was recorded"
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message)
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, str | int | bool | float | None) else str(value)[:300]
+
+
+def report_run(conn: psycopg.Connection, run: FinishedRun) -> list[int]:
+    """One alert per failed check, and one for the run itself when it failed; their ids.
+
+    The cause of a failed run is its job and step, so that a job that fails every minute is one
+    alert that counts.
+    """
+    alerts = [_check(conn, run, check) for check in run.checks]
+    if run.failed:
+        alerts.append(_run(conn, run))
+    return alerts
+
+
+def _run(conn: psycopg.Connection, run: FinishedRun) -> int:
+    first = run.steps[0] if run.steps else None
+    where = f", step {first.step}" if first else ""
+    of = f" for {run.partition}" if run.partition else ""
+    reason = _cut(first.reason if first else run.reason or "no reason was recorded")
+    again = " It is retried once by itself." if run.will_retry else ""
+    return report(
+        conn,
+        "run_failed",
+        f"{run.job}{of} failed{where}: {reason}{again}",
+        details={
+            "job": run.job,
+            "location": run.location,
+            "run_id": run.run_id,
+            "partition": run.partition,
+            "steps": {step.step: _cut(step.reason) for step in run.steps},
+        },
+        stable_keys={"job": run.job, "step": first.step if first else None},
+    )
+
+
+def _check(conn: psycopg.Connection, run: FinishedRun, check: FailedCheck) -> int:
+    severity: Severity | None = None
+    kind = _KIND_OF_CHECK.get(check.check, "check_failed")
+    if kind == "check_failed" and (check.warns_only or not check.blocking):
+        severity = "medium"
+    said = f": {check.description}" if check.description else ""
+    return report(
+        conn,
+        kind,
+        f"Check {check.check} of {check.asset} failed" + _cut(said),
+        severity=severity,
+        details={
+            "asset": check.asset,
+            "check": check.check,
+            "blocking": check.blocking,
+            "run_id": run.run_id,
+            "job": run.job,
+            "found": dict(check.facts),
+        },
+        stable_keys={"asset": check.asset, "check": check.check},
+    )
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
