@@ -179,11 +179,11 @@ def shuffle(db: Database, request: Request, model_id: int) -> Shuffled:
     scores = [row for row in dealt if row is not None]
     return Shuffled(
         n=real["n"],
-        brier=real["brier"],
-        base_rate_brier=real["base_rate_brier"],
-        shuffled_brier=sum(row["brier"] for row in scores) / len(scores),
-        unknowing_brier=sum(row["unknowing_brier"] for row in scores) / len(scores),
-        standard_error=scores[0]["standard_error"],
+        brier=float(real["brier"]),
+        base_rate_brier=float(real["base_rate_brier"]),
+        shuffled_brier=sum(float(row["brier"]) for row in scores) / len(scores),
+        unknowing_brier=sum(float(row["unknowing_brier"]) for row in scores) / len(scores),
+        standard_error=float(scores[0]["standard_error"]),
     )
 
 

@@ -582,3 +582,31 @@ SELECT
     COALESCE(stddev_samp((p - won) ^ 2) / NULLIF(sqrt(count(*)), 0), 0) AS standard_error
 FROM said
 CROSS JOIN rate;
+
+-- name: methods_of_league(league)
+-- Newest versions of the methods that may trade a league's markets in paper.
+SELECT DISTINCT ON (me.method_name) me.method_name, me.method_version
+FROM methods AS me
+JOIN strategies AS s ON s.strategy_id = me.strategy_id
+JOIN probability_models AS pm ON pm.model_id = me.model_id
+WHERE me.status IN ('testing', 'active')
+  AND COALESCE(s.league, :league) = :league
+  AND COALESCE(pm.league, :league) = :league
+ORDER BY me.method_name, me.method_id DESC;
+
+-- name: run_to_audit()^
+-- The newest completed run, and the week of its period that ends with its last decision.
+SELECT
+    r.backtest_run_id, r.run_name, r.league, me.method_name, me.method_version,
+    greatest(r.period_start_ts, last.decided_at - INTERVAL '7 days') AS first,
+    least(r.period_end_ts, last.decided_at + INTERVAL '1 second') AS last
+FROM backtest_runs AS r
+JOIN methods AS me ON me.method_id = r.method_id
+JOIN LATERAL (
+    SELECT max(d.decided_at) AS decided_at
+    FROM decisions AS d
+    WHERE d.backtest_run_id = r.backtest_run_id
+) AS last ON last.decided_at IS NOT NULL
+WHERE r.status = 'completed'
+ORDER BY r.backtest_run_id DESC
+LIMIT 1;
