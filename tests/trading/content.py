@@ -11,13 +11,16 @@ import psycopg
 _QUERIES = {
     "decisions": """
         SELECT to_jsonb(d) - '{decision_id,created_at,dagster_run_id,strategy_id,method_id}'::text[]
-        FROM decisions AS d ORDER BY d.decision_key""",
+               - 'position_id', p.position_key
+        FROM decisions AS d LEFT JOIN positions AS p USING (position_id)
+        ORDER BY d.decision_key""",
     "edges": """
         SELECT to_jsonb(e) - '{edge_id,created_at,calculation_run_id,strategy_id,method_id}'::text[]
         FROM edges AS e ORDER BY e.edge_key, e.row_start_ts""",
     "orders": """
         SELECT to_jsonb(o)
-               - '{order_id,decision_id,created_at,updated_at,strategy_id,method_id}'::text[],
+               - '{order_id,decision_id,created_at,updated_at,strategy_id,method_id}'::text[]
+               - 'position_id',
                d.decision_key
         FROM orders AS o JOIN decisions AS d USING (decision_id) ORDER BY o.client_order_id""",
     "order_events": """
@@ -45,6 +48,23 @@ _QUERIES = {
                h.row_data - '{position_id,created_at,updated_at,strategy_id,method_id}'::text[]
         FROM position_history AS h JOIN positions AS p USING (position_id)
         ORDER BY p.position_key, h.version""",
+    "position_exits": """
+        SELECT p.position_key, f.venue_fill_id,
+               to_jsonb(x) - '{exit_id,position_id,trade_id,created_at}'::text[]
+        FROM position_exits AS x JOIN positions AS p USING (position_id)
+        JOIN trades AS t USING (trade_id) JOIN fills AS f USING (fill_id)
+        ORDER BY f.venue_fill_id, x.exit_id""",
+    "exit_attempts": """
+        SELECT p.position_key, o.client_order_id,
+               to_jsonb(a) - '{attempt_id,position_id,order_id,created_at}'::text[]
+        FROM exit_attempts AS a JOIN positions AS p USING (position_id)
+        JOIN orders AS o USING (order_id) ORDER BY o.client_order_id""",
+    "circuit_breaker_events": """
+        SELECT to_jsonb(b) - '{breaker_event_id,created_at,updated_at,alert_id}'::text[]
+        FROM circuit_breaker_events AS b ORDER BY b.triggered_at, b.breaker_type""",
+    "equity_points": """
+        SELECT to_jsonb(q) - '{equity_point_id,created_at}'::text[]
+        FROM equity_points AS q ORDER BY q.platform_id, q.event_ts""",
     "settlements": """
         SELECT to_jsonb(s) - '{settlement_id,created_at}'::text[]
         FROM settlements AS s ORDER BY s.market_id, s.revision""",
