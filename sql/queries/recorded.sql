@@ -260,7 +260,7 @@ WHERE s.reason IS NOT NULL
 
 -- name: analyze_bars#
 -- Fresh bulk rows have no statistics, and the next query would be planned for an empty table.
-ANALYZE market_candles, market_snapshots;
+ANALYZE market_candles, market_snapshots, settlements;
 
 -- name: settlements_summary(platform_id, league, seasons)^
 SELECT count(*) AS settlements, min(s.event_ts) AS first_ts, max(s.event_ts) AS last_ts

@@ -11,6 +11,7 @@ import psycopg
 from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
 from precog_pipelines.sources.config import League
+from precog_pipelines.sources.games_table import BULK
 from precog_pipelines.sources.kalshi.matching import (
     Fixture,
     ListedEvent,
@@ -62,6 +63,8 @@ def store_recorded_markets(
         attributes = queries.insert_open_lives(conn, platform_id=PLATFORM)
         queries.end_open_lives(conn, platform_id=PLATFORM)
         attributes += queries.insert_settled_lives(conn, platform_id=PLATFORM)
+        if new >= BULK:
+            load_queries("markets").analyze_markets(conn)
     return MarketsStored(events, new, attributes, len(markets) - len(unmatched), unmatched)
 
 
