@@ -118,7 +118,7 @@ def _candidates(
             if any(league not in (None, market.league) for league in leagues):
                 continue
             rules = method.strategy.rules
-            if quote.market_id in held and not in_candidate_window(market, rules, at):
+            if quote.market_id in held and not in_candidate_window(market, rules, quote, at):
                 continue
             prediction = None
             if rules.certainty is not None:
@@ -277,8 +277,8 @@ def _decision(candidate: Candidate, reason: str | None, at: Situation) -> Decisi
 
 def _edge_row(candidate: Candidate, market_name: str) -> EdgeRow | None:
     edge = candidate.edge
-    if edge is None:
-        return None
+    if edge is None or _stored_id(candidate.prediction) is None:
+        return None  # ``edges`` holds what predictions are worth; a certainty is in the decision
     strategy, model, method_name = _version_names(candidate.method)
     return EdgeRow(
         edge_key=edge_key(market_name, candidate.side, strategy, model, method_name),

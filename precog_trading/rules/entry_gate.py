@@ -249,9 +249,13 @@ def _offer(candidate: Candidate, at: Situation) -> Offer:
     )
 
 
-def in_candidate_window(market: MarketFacts, rules: EntryStrategy, at: Situation) -> bool:
-    """Whether a quote of now is a candidate for a strategy at all (trading-rules §5): before the
-    start as the gate limits it, in play or after the result where the strategy looks there.
+def in_candidate_window(
+    market: MarketFacts, rules: EntryStrategy, quote: Quote, at: Situation
+) -> bool:
+    """Whether a quote is a candidate for a strategy at all (trading-rules §5): known or decided on
+    before the start as the gate limits it, in play or after the result where the strategy looks.
+
+    Known or decided on: a quote that waited to be decided on is answered, if only with a refusal.
     """
     if rules.certainty is not None:
         return _after_result(market, rules, at)
@@ -260,7 +264,8 @@ def in_candidate_window(market: MarketFacts, rules: EntryStrategy, at: Situation
     if rules.in_play and market.game_status in _IN_PLAY:
         return True
     earliest, latest = at.window
-    return latest <= market.kickoff_at - at.now <= earliest
+    moments = (at.now, quote.known_at)
+    return any(latest <= market.kickoff_at - moment <= earliest for moment in moments)
 
 
 def _after_result(market: MarketFacts, rules: EntryStrategy, at: Situation) -> bool:

@@ -19,6 +19,7 @@ from precog_trading.ledger.statements import one, rows, value
 
 LATE_COMMIT = timedelta(hours=1)
 """How far behind the decision clock a quote may be committed and still be decided on."""
+_FIRST_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ def pending_batches(
 ) -> list[Batch]:
     """The oldest ``maximum`` batches that wait, none from after ``now`` (the wall clock).
 
-    Empty while no champion has predicted anything. Cheap when nothing is new: one index probe per
-    month of quotes that could matter.
+    Empty while no champion has predicted anything. With a ``maximum`` the search goes forward in
+    windows that widen, so a season that waits is not read whole to find its first quotes.
     """
     clock = writer_state(conn, environment).clock
     if clock is None:
@@ -88,7 +89,14 @@ def pending_batches(
             return []
     else:
         since = clock - LATE_COMMIT
-    return _batches(conn, config, environment, since, now or datetime.now(UTC), clock, maximum)
+    until = now or datetime.now(UTC)
+    window = _FIRST_WINDOW
+    while maximum is not None and since + window < until:
+        found = _batches(conn, config, environment, since, since + window, clock, maximum)
+        if len(found) >= maximum:
+            return found
+        window *= 4
+    return _batches(conn, config, environment, since, until, clock, maximum)
 
 
 def still_pending(
@@ -120,9 +128,21 @@ def _batches(
         environment=environment, since=since, until=until, clock=clock, earliest_s=earliest_s,
         latest_s=latest_s, fresh_s=config.gate.quote_stale.stored, maximum=maximum,
     )  # fmt: skip
-    return [
+    batches = [
         Batch(row["batch_at"], tuple(row["market_ids"]), tuple(row["held_ids"])) for row in found
     ]
+    finished = rows(
+        conn, "trading", "finished_batches", environment=environment, since=since, until=until
+    )
+    if not finished:
+        return batches
+    decided = {row["batch_at"]: row["market_ids"] for row in finished}
+    merged = [
+        Batch(b.at, tuple(sorted({*b.market_ids, *decided.pop(b.at, ())})), b.held_ids)
+        for b in batches
+    ]
+    merged += [Batch(at, tuple(market_ids)) for at, market_ids in decided.items()]
+    return sorted(merged, key=lambda batch: batch.at)[:maximum]
 
 
 class Agenda:

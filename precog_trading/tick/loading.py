@@ -173,7 +173,16 @@ def load_facts(
 
 
 def market_facts(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> MarketFacts:
-    """A row of the statement ``market_facts`` with the fee schedule in force at ``now``."""
+    """A row of the statement ``market_facts`` with the fee schedule in force at ``now``.
+
+    A result that is not known by then does not exist.
+    """
+    known_at, winner = row["result_known_at"], None
+    if known_at is not None and known_at > now:
+        known_at = None
+    if known_at is not None and row["home_score"] != row["away_score"]:
+        home_won = row["home_score"] > row["away_score"]
+        winner = row["home_team_id"] if home_won else row["away_team_id"]
     return MarketFacts(
         market_id=row["market_id"],
         ticker=row["ticker"],
@@ -200,6 +209,8 @@ def market_facts(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> M
         home_team_id=row["home_team_id"],
         away_team_id=row["away_team_id"],
         yes_team_id=row["yes_team_id"],
+        winner_team_id=winner,
+        result_known_at=known_at,
     )
 
 

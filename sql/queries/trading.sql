@@ -44,44 +44,55 @@ WHERE l.trading_enabled;
 --
 -- A quote waits unless its market was already decided on with it or a newer one, so quotes that
 -- were committed late are found as well. A prediction waits, where it meets a quote of the last
--- fresh_s seconds, unless its market was decided on with it or a newer one. OFFSET 0 keeps the two
--- tests lookups by key: as joins they would read the tables whole while statistics are young.
+-- fresh_s seconds, unless its market was decided on with it or a newer one. OFFSET 0 keeps that
+-- test a lookup by key: as a join it would read the tables whole while statistics are young.
 WITH champions AS MATERIALIZED (
     SELECT model_id, league
     FROM probability_models
     WHERE status IN ('testing', 'active')
 ),
+-- What is the same for all quotes of a market is asked once: since when a champion has spoken, and
+-- the newest quote that was decided on.
+playing AS MATERIALIZED (
+    SELECT g.kickoff_at, m.market_id, spoken.first_at, decided.last_quote_at
+    FROM games AS g
+    JOIN leagues AS l ON l.league = g.league AND l.trading_enabled
+    CROSS JOIN LATERAL (
+        SELECT min(p.known_at) AS first_at
+        FROM predictions AS p
+        JOIN champions AS c ON c.model_id = p.model_id
+        WHERE p.game_id = g.game_id
+    ) AS spoken
+    JOIN events AS e ON e.game_id = g.game_id
+    JOIN markets AS m ON m.event_id = e.event_id
+    CROSS JOIN LATERAL (
+        SELECT max(d.quote_observed_at) AS last_quote_at
+        FROM decisions AS d
+        WHERE d.market_id = m.market_id
+          AND d.execution_environment = :environment
+          AND d.backtest_run_id IS NULL
+          AND d.purpose = 'entry'
+    ) AS decided
+    WHERE g.kickoff_at > CAST(:since AS TIMESTAMPTZ) + make_interval(secs => :latest_s)
+      AND g.kickoff_at <= CAST(:until AS TIMESTAMPTZ) + make_interval(secs => :earliest_s)
+      AND spoken.first_at IS NOT NULL
+),
 new_quotes AS (
     SELECT q.known_at AS batch_at, q.market_id
-    FROM market_snapshots AS q
-    JOIN markets AS m ON m.market_id = q.market_id
-    JOIN events AS e ON e.event_id = m.event_id
-    JOIN games AS g ON g.game_id = e.game_id
-    JOIN leagues AS l ON l.league = g.league AND l.trading_enabled
+    FROM playing AS p
+    JOIN market_snapshots AS q
+        ON q.market_id = p.market_id
+       AND q.observed_at > p.kickoff_at - make_interval(secs => :earliest_s) - INTERVAL '1 day'
+       AND q.observed_at <= p.kickoff_at - make_interval(secs => :latest_s)
     WHERE q.known_at > :since
-      AND q.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND q.known_at <= :until
       -- Implied, up to a day of delay; lets the planner skip the partitions of other months.
       AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
-      AND q.observed_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
-      AND q.known_at BETWEEN g.kickoff_at - make_interval(secs => :earliest_s)
-                         AND g.kickoff_at - make_interval(secs => :latest_s)
-      AND EXISTS (
-          SELECT
-          FROM predictions AS p
-          JOIN champions AS c ON c.model_id = p.model_id
-          WHERE p.game_id = g.game_id
-            AND p.known_at <= q.known_at
-      )
-      AND NOT EXISTS (
-          SELECT
-          FROM decisions AS d
-          WHERE d.market_id = q.market_id
-            AND d.execution_environment = :environment
-            AND d.quote_observed_at >= q.observed_at
-            AND d.backtest_run_id IS NULL
-            AND d.purpose = 'entry'
-          OFFSET 0
-      )
+      AND q.observed_at <= :until
+      AND q.observed_at > COALESCE(p.last_quote_at, '-infinity')
+      AND q.known_at >= p.first_at
+      AND q.known_at BETWEEN p.kickoff_at - make_interval(secs => :earliest_s)
+                         AND p.kickoff_at - make_interval(secs => :latest_s)
 ),
 new_predictions AS (
     SELECT p.known_at AS batch_at, m.market_id
@@ -92,7 +103,7 @@ new_predictions AS (
     JOIN events AS e ON e.game_id = g.game_id
     JOIN markets AS m ON m.event_id = e.event_id
     WHERE p.known_at > :since
-      AND p.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND p.known_at <= :until
       AND p.known_at BETWEEN g.kickoff_at - make_interval(secs => :earliest_s)
                          AND g.kickoff_at - make_interval(secs => :latest_s)
       AND EXISTS (
@@ -133,9 +144,9 @@ held_quotes AS (
     ) AS held
     JOIN market_snapshots AS q ON q.market_id = held.market_id
     WHERE q.known_at > COALESCE(CAST(:clock AS TIMESTAMPTZ), 'infinity')
-      AND q.known_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND q.known_at <= :until
       AND q.observed_at > CAST(:clock AS TIMESTAMPTZ) - INTERVAL '1 day'
-      AND q.observed_at <= COALESCE(CAST(:until AS TIMESTAMPTZ), 'infinity')
+      AND q.observed_at <= :until
 )
 SELECT
     batch_at,
@@ -153,6 +164,51 @@ FROM (
 GROUP BY batch_at
 ORDER BY batch_at
 LIMIT :maximum;
+
+-- name: finished_batches(since, until, environment)
+-- Batches of quotes in (since, until] of markets whose game has a known winner, for the leagues of
+-- methods that look there (their strategy has a certainty), as long as those look.
+WITH finishing AS MATERIALIZED (
+    SELECT
+        COALESCE(s.league, pm.league) AS league,
+        max(make_interval(secs => 3600 * COALESCE(CAST(s.config ->> 'until_h' AS FLOAT8), 24)))
+            AS looks
+    FROM methods AS me
+    JOIN strategies AS s ON s.strategy_id = me.strategy_id
+    JOIN probability_models AS pm ON pm.model_id = me.model_id
+    WHERE me.status IN ('testing', 'active')
+      AND s.config ->> 'certainty' IS NOT NULL
+    GROUP BY 1
+)
+SELECT q.known_at AS batch_at, array_agg(DISTINCT q.market_id ORDER BY q.market_id) AS market_ids
+FROM finishing AS f
+JOIN leagues AS l ON l.league = COALESCE(f.league, l.league) AND l.trading_enabled
+JOIN games AS g
+    ON g.league = l.league
+    AND g.status = 'final'
+    AND g.home_score <> g.away_score
+    AND g.kickoff_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '3 days'
+JOIN events AS e ON e.game_id = g.game_id
+JOIN markets AS m ON m.event_id = e.event_id
+JOIN market_snapshots AS q
+    ON q.market_id = m.market_id
+    AND q.known_at BETWEEN g.result_known_at AND g.result_known_at + f.looks
+WHERE q.known_at > :since
+  AND q.known_at <= :until
+  AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
+  AND q.observed_at <= :until
+  AND NOT EXISTS (
+      SELECT
+      FROM decisions AS d
+      WHERE d.market_id = q.market_id
+        AND d.execution_environment = :environment
+        AND d.quote_observed_at >= q.observed_at
+        AND d.backtest_run_id IS NULL
+        AND d.purpose = 'entry'
+      OFFSET 0
+  )
+GROUP BY q.known_at
+ORDER BY q.known_at;
 
 -- name: held_markets(environment)
 -- Where we hold a position or have an order working.
@@ -211,9 +267,16 @@ concerned_events AS (
 SELECT
     m.market_id, m.ticker, m.platform_id, m.market_type, m.event_id, m.yes_team_id,
     e.series_id, pl.status AS platform_status,
-    a.status, a.price_ranges,
+    -- A market whose outcome is known takes no orders, whatever its last attributes said.
+    CASE WHEN EXISTS (
+        SELECT
+        FROM settlements AS st
+        WHERE st.market_id = m.market_id
+          AND st.known_at <= :now
+    ) THEN 'settled' ELSE a.status END AS status,
+    a.price_ranges,
     g.game_id, g.game_key, g.league, l.trading_enabled, g.game_type, g.kickoff_at,
-    g.home_team_id, g.away_team_id,
+    g.home_team_id, g.away_team_id, g.home_score, g.away_score, g.result_known_at,
     -- The games row holds the latest word; before its result was known the game was not final.
     CASE WHEN g.status = 'final' AND g.result_known_at > :now THEN 'scheduled' ELSE g.status END
         AS game_status,
