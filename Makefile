@@ -1,6 +1,7 @@
 # make run [ARGS="--exit-when-done"]   install what is missing, then start Precog
 # make test                            install what is missing, then check and test everything
 # make lint                            the fast half of the checks
+# make docs                            the documentation as a site in build/site
 # make clean                           remove the environment and what tools left behind
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 SOURCES := precog_core precog_pipelines precog_trading precog_platform
 
-.PHONY: run test lint types clean constraints
+.PHONY: run test lint types docs clean constraints
 .DELETE_ON_ERROR:
 
 run: $(VENV)/installed-run
@@ -42,6 +43,13 @@ $(VENV)/installed-test: setup.py constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[test]'
 	@touch $@ $(VENV)/installed-run
 
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --strict
+
+$(VENV)/installed-docs: setup.py constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[docs]'
+	@touch $@
+
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
 	    echo "Precog needs Python 3.11 or newer, and there is no $(PYTHON) here;" \
@@ -55,7 +63,7 @@ $(BIN)/python:
 
 constraints: | $(BIN)/python
 	rm -rf build/resolve && $(PYTHON) -m venv build/resolve
-	build/resolve/bin/pip install --disable-pip-version-check '.[test,dev]'
+	build/resolve/bin/pip install --disable-pip-version-check '.[test,dev,docs]'
 	sed -n '/^#/p' constraints.txt > build/constraints.txt
 	build/resolve/bin/pip freeze --all --exclude precog --exclude pip | sort -f >> build/constraints.txt
 	mv build/constraints.txt constraints.txt

@@ -141,6 +141,7 @@ setup(
             "mypy>=1.18",
             "setuptools>=77",  # the wheel test builds without downloading a build backend
         ],
+        "docs": ["mkdocs-material>=9.7,<10"],  # the documentation as a site, `make docs`
         "dev": ["dagster-dg-cli~=1.13.27"],  # `dg dev`, `dg scaffold`
     },
     entry_points={
