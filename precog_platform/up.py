@@ -20,6 +20,7 @@ from precog_core.database import Database, open_database
 from precog_core.database.server import EmbeddedServer
 from precog_core.errors import PrecogError
 from precog_core.paths import home as precog_home
+from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
 from precog_platform.graphql import DagsterClient
@@ -200,7 +201,7 @@ def _keep_running(
     keeper: Keeper, database: Database, client: DagsterClient, console: Console
 ) -> None:
     """Until Ctrl-C: start again what dies, see what else is wrong, and write both down."""
-    next_note = time.monotonic()
+    next_note = next_telling = time.monotonic()
     unwritten: list[Restart] = []
     while True:
         restarts = keeper.look()
@@ -218,6 +219,12 @@ def _keep_running(
                 # A server is away; the keeper brings it back, and then this is written.
                 next_note = time.monotonic() + 2
                 _log.warning("the state of the servers is written later: %s", error)
+        if time.monotonic() >= next_telling:
+            next_telling = time.monotonic() + TELL_EVERY_S
+            try:
+                tell_alerts(database, console)
+            except (psycopg.OperationalError, PoolTimeout, PrecogError) as error:
+                _log.warning("alerts are shown here later: %s", error)
         time.sleep(1)
 
 
