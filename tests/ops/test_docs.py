@@ -1,0 +1,142 @@
+"""Every command in the documentation is run, or at least understood; every page is in the site."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+import yaml
+from typer.testing import CliRunner
+
+from precog_core.cli import build_app
+from precog_core.database import Database
+from precog_core.errors import PrecogError
+from precog_core.paths import home
+from precog_trading.tick.runner import run_pending
+from tests.conftest import REPOSITORY
+from tests.trading import season
+from tests.trading.season import FIRST_SUNDAY, HOUR
+
+DOCS = REPOSITORY / "docs"
+_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Understood here and run elsewhere: they start servers, wait, use the network, or need a home that
+# a bootstrap has filled.
+_ELSEWHERE = {
+    "up": "tests/end_to_end/test_up.py",
+    "bootstrap": "tests/end_to_end/test_bootstrap.py",
+    "summary": "tests/end_to_end/test_bootstrap.py",
+    "ratings": "tests/ratings/test_commands.py",
+    "models compare": "tests/training/test_commands.py",
+    "logs --follow": "tests/ops/test_inspection.py",
+    "restore": "tests/ops/test_archive.py",
+    "db psql": "tests/core/test_cli.py",
+    "kalshi": "tests/kalshi/test_check_command.py",
+}
+# Exit codes that are the answer: the made-up world of this test has no MLflow records.
+_FAILS_HERE = {"explain": 1, "doctor": (0, 1)}
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, arguments) of every ``$ precog …`` line of a console block, in reading order."""
+    found = []
+    for page in sorted(DOCS.rglob("*.md")):
+        for block in _BLOCK.findall(page.read_text()):
+            for line in block.splitlines():
+                if line.startswith("$ precog "):
+                    name = page.relative_to(DOCS).as_posix()
+                    found.append((name, line.removeprefix("$ precog ").strip()))
+    return found
+
+
+def elsewhere(arguments: str) -> str | None:
+    return next((test for name, test in _ELSEWHERE.items() if arguments.startswith(name)), None)
+
+
+def understood(app: click.Command, arguments: list[str]) -> None:
+    """Parse down to the last command without running it; click raises for what it does not know."""
+    context = app.make_context("precog", list(arguments), resilient_parsing=False)
+    while isinstance(context.command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = context.command.resolve_command(context, rest)
+        assert command is not None, name
+        context = command.make_context(name, rest, parent=context)
+
+
+@pytest.fixture
+def small_world(all_databases: Database) -> Database:
+    """Teams, two games and one settled position: what the commands of the pages talk about."""
+    with all_databases.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", (24, 17))
+        season.add_prediction(conn, league, game, "0.62")
+        season.add_quote(conn, game.home, game.kickoff - 2 * HOUR, "0.49", "0.50")
+    run_pending(all_databases)
+    return all_databases
+
+
+@pytest.mark.requirement("UX-004")
+def test_every_command_of_the_pages_works(
+    small_world: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home().mkdir(parents=True, exist_ok=True)
+    app = build_app()
+    group = typer.main.get_command(app)
+    runner = CliRunner(env={"COLUMNS": "160"})
+    found = commands()
+    assert len(found) > 40
+    wrong = []
+    for page, text in found:
+        arguments = shlex.split(text)
+        if elsewhere(text) is not None:
+            understood(group, arguments)
+            continue
+        result = runner.invoke(app, arguments)
+        allowed = _FAILS_HERE.get(arguments[0], 0)
+        codes = allowed if isinstance(allowed, tuple) else (allowed,)
+        told = isinstance(result.exception, PrecogError)
+        if result.exit_code not in codes or told:
+            wrong.append(f"{page}: precog {text}: {result.exception!r} {result.output[-300:]}")
+    assert wrong == []
+
+
+def test_what_is_run_elsewhere_is_there() -> None:
+    for test in _ELSEWHERE.values():
+        assert (REPOSITORY / test).is_file(), test
+
+
+class _Loader(yaml.SafeLoader):
+    """mkdocs.yml names a Python function for Mermaid; here it is only a word."""
+
+
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/name:", lambda loader, suffix, node: suffix)
+
+
+@pytest.mark.requirement("UX-004")
+def test_every_page_is_in_the_site_and_every_link_leads_somewhere() -> None:
+    site = yaml.load((REPOSITORY / "mkdocs.yml").read_text(), _Loader)  # noqa: S506
+    listed: set[str] = set()
+
+    def collect(entry: object) -> None:
+        if isinstance(entry, str):
+            listed.add(entry)
+        elif isinstance(entry, dict):
+            for value in entry.values():
+                collect(value)
+        elif isinstance(entry, list):
+            for value in entry:
+                collect(value)
+
+    collect(site["nav"])
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert pages == listed
+    broken = [
+        f"{page}: {target}"
+        for page in sorted(pages)
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", (DOCS / page).read_text())
+        if not target.startswith(("http://", "https://"))
+        and not (DOCS / page).parent.joinpath(target).exists()
+    ]
+    assert broken == []
