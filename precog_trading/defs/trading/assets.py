@@ -61,7 +61,7 @@ _TABLES = {
         "What is held and what it came to: a fold of the fills at average cost (table positions).",
     ),
     "settlements": (
-        ["positions", "games"],
+        ["positions", "games", "market_settlements", "kalshi_markets"],
         "The outcome of every market of a finished game, traded or not; a tie pays both sides half "
         "(table settlements).",
     ),

@@ -113,7 +113,16 @@ def test_the_lineage_runs_from_predictions_and_quotes_to_performance(
     assert dg.AssetKey("market_snapshots") in graph.get(dg.AssetKey("edges")).parent_keys
     assert dg.AssetKey("games") in graph.get(dg.AssetKey("settlements")).parent_keys
     external = {key for key in graph.get_all_asset_keys() if not graph.get(key).is_executable}
-    assert external == {dg.AssetKey(k) for k in ("predictions", "market_snapshots", "games")}
+    assert external == {
+        dg.AssetKey(k)
+        for k in (
+            "predictions",
+            "market_snapshots",
+            "games",
+            "market_settlements",
+            "kalshi_markets",
+        )
+    }
 
 
 def test_every_asset_has_a_group_kinds_an_owner_and_a_description(
