@@ -24,7 +24,9 @@ from precog_pipelines.training.approval import approve
 from precog_pipelines.training.boosted import train_boosted
 from precog_pipelines.training.datasets import build_dataset, dataset_name
 from precog_pipelines.training.elo_passes import train_elo
+from precog_pipelines.training.ensemble import train_ensemble
 from precog_pipelines.training.judging import judge_league, log_evaluations, write_evaluations
+from precog_pipelines.training.regression import train_logistic
 from tests.synthetic_league import made_up_league, store
 
 LEAGUE = "ncaaf"
@@ -54,7 +56,8 @@ class Home:
 
     def train(self) -> None:
         train_elo(self.db, self.tracking, LEAGUE, "run-train")
-        train_boosted(self.db, self.tracking, LEAGUE, "run-train")
+        for fit in (train_boosted, train_logistic, train_ensemble):
+            fit(self.db, self.tracking, LEAGUE, "run-train")
 
 
 def _open(server, name: str, folder: Path) -> Home:
@@ -94,9 +97,15 @@ def _prepare(server, folder: Path) -> Home:
     return home
 
 
-def _train(server, prepared: Home, folder: Path) -> Home:
+def _fit(server, prepared: Home, folder: Path) -> Home:
     home = _clone(server, prepared, folder)
     home.train()
+    home.db.close()
+    return home
+
+
+def _approve(server, fitted: Home, folder: Path) -> Home:
+    home = _clone(server, fitted, folder)
     judgement = judge_league(home.db, home.tracking, LEAGUE)
     write_evaluations(home.db, judgement)
     log_evaluations(home.tracking, judgement)
@@ -111,9 +120,10 @@ def _train(server, prepared: Home, folder: Path) -> Home:
 
 
 class _Leagues:
-    """The two templates of this process. Not fixtures of a session: two conftests share them."""
+    """The templates of this process. Not fixtures of a session: two conftests share them."""
 
     prepared: Home | None = None
+    fitted: Home | None = None
     trained: Home | None = None
 
 
@@ -130,12 +140,22 @@ def _prepared(server, tmp_path_factory, monkeypatch) -> Home:
 
 
 @pytest.fixture
-def _trained(server, _prepared, tmp_path_factory, monkeypatch) -> Home:
+def _fitted(server, _prepared, tmp_path_factory, monkeypatch) -> Home:
+    if _Leagues.fitted is None:
+        with monkeypatch.context() as patch:
+            folder = tmp_path_factory.mktemp("fitted")
+            patch.setenv("PRECOG_HOME", str(folder))
+            _Leagues.fitted = _fit(server, _prepared, folder)
+    return _Leagues.fitted
+
+
+@pytest.fixture
+def _trained(server, _fitted, tmp_path_factory, monkeypatch) -> Home:
     if _Leagues.trained is None:
         with monkeypatch.context() as patch:
             folder = tmp_path_factory.mktemp("trained")
             patch.setenv("PRECOG_HOME", str(folder))
-            _Leagues.trained = _train(server, _prepared, folder)
+            _Leagues.trained = _approve(server, _fitted, folder)
     return _Leagues.trained
 
 
@@ -143,6 +163,16 @@ def _trained(server, _prepared, tmp_path_factory, monkeypatch) -> Home:
 def league_home(server, _prepared, tmp_path, monkeypatch) -> Iterator[Home]:
     """A copy of the prepared league: ratings, features, dataset, nothing trained."""
     home = _clone(server, _prepared, tmp_path)
+    monkeypatch.setenv("PRECOG_DATABASE_URL", home.db.base_url)
+    yield home
+    home.db.close()
+    server.drop(home.name)
+
+
+@pytest.fixture
+def fitted_home(server, _fitted, tmp_path, monkeypatch) -> Iterator[Home]:
+    """A copy of the fitted league: every model recorded, none judged or registered."""
+    home = _clone(server, _fitted, tmp_path)
     monkeypatch.setenv("PRECOG_DATABASE_URL", home.db.base_url)
     yield home
     home.db.close()

@@ -19,15 +19,18 @@ from precog_pipelines.features.config import MOMENTS
 from precog_pipelines.features.matrix import feature_matrix
 from precog_pipelines.predictions.intervals import GamesSoFar, bin_intervals, interval_of
 from precog_pipelines.predictions.serving import Served
+from precog_pipelines.tracking.ensemble_model import combine
 from precog_pipelines.tracking.models import feature_names, load_model
 from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import load_models_config
-from precog_pipelines.training.records import SeasonRun
+from precog_pipelines.training.records import Record, SeasonRun
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow.pyfunc import PyFuncModel
 
+# Families whose newest run's model holds the fits of all seasons.
+ALL_SEASONS_IN_ONE = ("logistic",)
 _GRID = Decimal("0.0001")
 _STAGED = (
     "game_id", "model_id", "training_run_id", "p_home", "p_low", "p_high", "trained_until",
@@ -57,8 +60,9 @@ class Issued:
     """What one call did for a league. ``differing``: stored rows that would come out otherwise now.
 
     ``without_model``: seasons that have too few before them. ``without_history``: games whose
-    teams had no known result yet. ``compared`` counts decision probabilities held against the
-    walk-forward record, ``largest_gap`` is their largest distance.
+    teams had no known result yet, or for which too few members of an ensemble spoke. ``compared``
+    counts decision probabilities held against the walk-forward record, ``largest_gap`` is their
+    largest distance.
     """
 
     predictions: int
@@ -85,13 +89,14 @@ def issue_predictions(
     """
     queries = load_queries("predictions")
     now = queries.transaction_time(conn)
-    running = league in load_models_config(conn).elo_alone
+    config = load_models_config(conn)
+    running = league in config.elo_alone
     predictor = _Predictor(conn, tracking, now, intervals_of_games_so_far=running)
     rows: list[Prediction] = []
     gaps: list[float] = []
     without_model = {season for season in seasons if served[0].run_for(season) is None}
     for moment in MOMENTS:
-        matrix = feature_matrix(conn, league, seasons, moment)
+        matrix = feature_matrix(conn, league, seasons, moment, sets=config.feature_sets)
         matrix = matrix[matrix["event_ts"] <= now]
         for one in served:
             for season, games in matrix.groupby("season"):
@@ -142,11 +147,32 @@ class _Predictor:
 
     def probabilities(self, served: Served, run: SeasonRun, games: "pd.DataFrame") -> "pd.Series":
         """P(home wins), indexed as ``games``."""
-        if served.family == "elo":
+        if served.members:
+            return self._mean_of_members(served, run, games)
+        return self._of(served.family, served.record, run, games)
+
+    def _of(
+        self, family: str, record: Record, run: SeasonRun, games: "pd.DataFrame"
+    ) -> "pd.Series":
+        if family == "elo":
             return games["elo_prob"]
-        model = self._model(run)
+        # A family whose fits are a few numbers keeps them all in the model of the newest run.
+        holder = record.latest if family in ALL_SEASONS_IN_ONE else run
+        model = self._model(holder)
         predicted: pd.DataFrame = model.predict(games[feature_names(model)])
         return predicted["p_home"]
+
+    def _mean_of_members(
+        self, served: Served, run: SeasonRun, games: "pd.DataFrame"
+    ) -> "pd.Series":
+        spoken = {
+            one.family: self._of(one.family, one.record, fit, games)
+            for one in served.members
+            if (fit := one.record.run_of(run.season)) is not None
+        }
+        weights = {one.family: one.weight for one in served.members}
+        p, _ = combine(spoken, weights, served.min_weight_present)
+        return p
 
     def rows(
         self,
@@ -156,9 +182,8 @@ class _Predictor:
         p: "pd.Series",
     ) -> list[Prediction]:
         """The rows of one model and season at one moment."""
-        names = list(RATING_FEATURES)
-        if served.family != "elo":
-            names = feature_names(self._model(run))
+        # What the fit's dataset holds, so that anyone can take the vector from the store again.
+        names = list(served.inputs or RATING_FEATURES)
         trained = self._trained_until(served, run, games)
         is_registered = run.mlflow_run_id == served.version.run_id
         rows = []
@@ -171,7 +196,8 @@ class _Predictor:
             strict=True,
         ):
             trained_until = trained.get(int(game_id))
-            if trained_until is None:
+            # An ensemble with too few members that speak gives no probability.
+            if trained_until is None or chance != chance:
                 self.without_history += 1
                 continue
             at = event_ts.to_pydatetime()
@@ -198,12 +224,12 @@ class _Predictor:
         self, served: Served, run: SeasonRun, games: "pd.DataFrame"
     ) -> Mapping[int, datetime | None]:
         # A fit stops learning with its training rows; ratings learn until the moment itself.
-        if served.family != "elo":
+        if served.ratings_model_id is None:
             return dict.fromkeys((int(game_id) for game_id in games["game_id"]), run.trained_until)
         return dict(
             load_queries("predictions").latest_results(
                 self._conn,
-                model_id=served.model_id,
+                model_id=served.ratings_model_id,
                 game_ids=[int(game_id) for game_id in games["game_id"]],
                 moments=[event_ts.to_pydatetime() for event_ts in games["event_ts"]],
             )

@@ -8,7 +8,13 @@ from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_pipelines.tracking.models import CHALLENGER, CHAMPION, Version, version_by_alias
 from precog_pipelines.tracking.runs import Tracking, registered_name
-from precog_pipelines.training.records import Record, SeasonRun, out_of_sample, record_of_run
+from precog_pipelines.training.records import (
+    Record,
+    SeasonRun,
+    find_record,
+    out_of_sample,
+    record_of_run,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +23,21 @@ Role = Literal["champion", "challenger"]
 
 
 @dataclass(frozen=True)
+class MemberModel:
+    """A member of a served ensemble: its weight and the walk-forward that speaks for it."""
+
+    family: str
+    weight: float
+    record: Record
+
+
+@dataclass(frozen=True)
 class Served:
-    """A model that predicts. ``history``: its out-of-sample predictions, for intervals."""
+    """A model that predicts. ``history``: its out-of-sample predictions, for intervals.
+
+    ``inputs`` are the features of the dataset it was trained on; empty for Elo, which reads only
+    ratings. ``members`` make up an ensemble and are empty otherwise.
+    """
 
     role: Role
     family: str
@@ -27,6 +46,9 @@ class Served:
     version: Version
     record: Record
     history: "pd.DataFrame"
+    inputs: tuple[str, ...] = ()
+    members: tuple[MemberModel, ...] = ()
+    min_weight_present: float = 1.0
 
     def run_for(self, season: int) -> SeasonRun | None:
         """The fit that predicts ``season``; None before the first season the model is judged on.
@@ -40,6 +62,13 @@ class Served:
         if season > self.record.latest.season:
             return self.record.latest
         return self.record.run_of(season)
+
+    @property
+    def ratings_model_id(self) -> int | None:
+        """The Elo behind the probabilities: it learns until the moment itself; None without."""
+        if self.family == "elo":
+            return self.model_id
+        return next((m.record.model_id for m in self.members if m.family == "elo"), None)
 
 
 def serving_models(db: Database, tracking: Tracking, league: str) -> list[Served]:
@@ -82,6 +111,16 @@ def _served(
 ) -> Served:
     record = record_of_run(db, tracking, version.run_id)
     title = next(f"{m[1]} {m[2]}" for m in models if m[0] == record.model_id)
+    queries = load_queries("training")
+    with db.connection() as conn:
+        params = queries.params_of_run(conn, training_run_id=record.latest.training_run_id)
+        inputs = tuple(
+            name
+            for (name,) in queries.features_of_run(
+                conn, training_run_id=record.latest.training_run_id
+            )
+        )
+    ensemble = params.get("ensemble", {})
     return Served(
         role="champion" if role == CHAMPION else "challenger",
         family=family,
@@ -90,4 +129,24 @@ def _served(
         version=version,
         record=record,
         history=out_of_sample(tracking, record),
+        inputs=inputs,
+        members=tuple(
+            _member(db, tracking, name, ensemble["weights"][name], walk_forward)
+            for name, walk_forward in params.get("members", {}).items()
+        ),
+        min_weight_present=float(ensemble.get("min_weight_present", 1.0)),
     )
+
+
+def _member(
+    db: Database, tracking: Tracking, family: str, weight: float, walk_forward: str
+) -> MemberModel:
+    with db.connection() as conn:
+        model_id = load_queries("training").model_of_walk_forward(conn, walk_forward=walk_forward)
+    if model_id is None:
+        raise PrecogError(
+            f"the ensemble was made with walk-forward {walk_forward[:12]} of {family}, which is "
+            "not in model_training_runs; materialise ensemble_model again"
+        )
+    record = find_record(db, tracking, int(model_id), walk_forward)
+    return MemberModel(family, float(weight), record)

@@ -108,10 +108,29 @@ def _upsert(
         conn, league=league, seasons=sorted({game.season for game in games}), source=source
     )
     queries.drop_staged_games(conn)
+    _store_starters(conn, games, source)
     if inserted + updated >= BULK:
         queries.analyze_games(conn)
     unchanged = len(games) - inserted - updated
     return GamesWritten(inserted, updated, unchanged, absent if source != "manual" else 0)
+
+
+def _store_starters(conn: psycopg.Connection, games: Sequence[SourceGame], source: str) -> None:
+    """Who started the finished games, known with the result; the same again changes nothing."""
+    rows = [
+        (game.game_key, is_home, "quarterback", *starter)
+        for game in games
+        for is_home, starter in ((True, game.home_quarterback), (False, game.away_quarterback))
+        if starter is not None and game.is_final
+    ]
+    if not rows:
+        return
+    queries = load_queries("games")
+    queries.create_staged_starters(conn)
+    columns = ("game_key", "is_home", "role", "player_key", "player_name")
+    copy_rows(conn, "staged_starters", columns, rows)
+    queries.upsert_starters(conn, source=source)
+    queries.drop_staged_starters(conn)
 
 
 def _rows(

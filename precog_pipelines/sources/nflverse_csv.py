@@ -83,8 +83,16 @@ def _game(row: Row, teams: TeamDirectory, league: League) -> tuple[SourceGame, s
         source_game_id=row.text("game_id"),
         away_moneyline=_moneyline(row, "away_moneyline"),
         home_moneyline=_moneyline(row, "home_moneyline"),
+        away_quarterback=_quarterback(row, "away") if away_score is not None else None,
+        home_quarterback=_quarterback(row, "home") if home_score is not None else None,
     )
     return game, correction
+
+
+def _quarterback(row: Row, side: str) -> tuple[str, str | None] | None:
+    """Who started for a side of a finished game; older files do not have the columns."""
+    key = row.optional(f"{side}_qb_id")
+    return None if key is None else (key, row.optional(f"{side}_qb_name"))
 
 
 def _team(row: Row, column: str, teams: TeamDirectory) -> str:

@@ -19,8 +19,9 @@ class SourceGame:
 
     ``game_date`` is the local date of the league; ``kickoff_at`` (UTC) is None when the source
     gives no time. Scores are both given (final) or both None (scheduled). Moneylines are closing
-    American odds, or None. ``played_until`` is an instant at which the game may still have been on,
-    where the source tells: its result was not known before.
+    American odds, or None. Quarterbacks are those who started, key and name at the source; known
+    with the result. ``played_until`` is an instant at which the game may still have been on, where
+    the source tells: its result was not known before.
     """
 
     league: str
@@ -37,6 +38,8 @@ class SourceGame:
     source_game_id: str | None
     away_moneyline: int | None = None
     home_moneyline: int | None = None
+    away_quarterback: tuple[str, str | None] | None = None
+    home_quarterback: tuple[str, str | None] | None = None
     played_until: datetime | None = None
 
     @property

@@ -98,6 +98,21 @@ def load_model(tracking: Tracking, run_id: str) -> "PyFuncModel":
         return mlflow.pyfunc.load_model(f"models:/{model_id}")
 
 
+def download_model(tracking: Tracking, run_id: str, folder: Path) -> None:
+    """Copy the files that a run's model was saved as into ``folder``, which is created."""
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    import mlflow
+    from mlflow.models import Model
+
+    model_id = _logged_model(tracking, run_id).model_id
+    with tracking.active(), TemporaryDirectory() as name:
+        whole = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}", dst_path=name))
+        data = Model.load(str(whole)).flavors["python_function"]["data"]
+        shutil.copytree(whole / data, folder, dirs_exist_ok=True)
+
+
 def feature_names(model: "PyFuncModel") -> list[str]:
     """The inputs a loaded model asks for, in its own order."""
     schema = model.metadata.get_input_schema()  # type: ignore[no-untyped-call]

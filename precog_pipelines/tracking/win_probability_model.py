@@ -14,20 +14,19 @@ from precog_pipelines.training.estimator import Platt, Trees, predict_raw
 if TYPE_CHECKING:
     import pandas as pd
 
-    from precog_pipelines.training.walk_forward import CalibratedTrees
 
 _BOOSTER = "booster.json"
 _MODEL = "model.json"
 
 
-def save(model: "CalibratedTrees", folder: Path) -> None:
+def save(trees: Trees, platt: Platt, folder: Path) -> None:
     """Write the model's two files into ``folder``, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _BOOSTER).write_bytes(model.trees.document)
+    (folder / _BOOSTER).write_bytes(trees.document)
     description = {
-        "feature_names": list(model.trees.feature_names),
-        "rounds": model.trees.rounds,
-        "calibration": {"slope": model.platt.slope, "intercept": model.platt.intercept},
+        "feature_names": list(trees.feature_names),
+        "rounds": trees.rounds,
+        "calibration": {"slope": platt.slope, "intercept": platt.intercept},
     }
     (folder / _MODEL).write_text(json.dumps(description, indent=2, sort_keys=True))
 

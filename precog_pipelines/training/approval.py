@@ -70,6 +70,7 @@ def approve(db: Database, tracking: Tracking, league: str) -> Approval:
             findings=candidate.findings,
             missing_tags=candidate.missing_tags,
             config=judgement.config.champion,
+            predicts_in_time=candidate.predicts_in_time,
         )
         for candidate in judgement.candidates
     }
@@ -145,6 +146,9 @@ def _references(
 def _contenders(judgement: Judgement, reasons: Mapping[str, tuple[Reason, ...]]) -> list[Contender]:
     shared: set[int] | None = None
     for candidate in judgement.candidates:
+        # Its games are few, and it does not compete.
+        if not candidate.predicts_in_time:
+            continue
         judged = candidate.evaluation.judged
         games = candidate.predictions
         known = set(games[games["season"].isin(judged.seasons if judged else ())]["game_id"])
@@ -155,7 +159,13 @@ def _contenders(judgement: Judgement, reasons: Mapping[str, tuple[Reason, ...]])
         games = games[games["game_id"].isin(shared or ())]
         score = brier(games["p_home"], games["home_win"]) if len(games) else float("inf")
         contenders.append(
-            Contender(candidate.name, score, reasons[candidate.name], candidate.has_alarm)
+            Contender(
+                candidate.name,
+                score,
+                reasons[candidate.name],
+                candidate.has_alarm,
+                candidate.predicts_in_time,
+            )
         )
     return contenders
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from precog_core.config import load_section
 
@@ -35,6 +35,60 @@ class XGBoostConfig(_Section):
     def definition(self) -> dict[str, Any]:
         """What the model version stores: all hyper-parameters, without the version itself."""
         return self.model_dump(mode="json", exclude={"version"})
+
+
+Version = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+$")]
+
+
+class LogisticConfig(_Section):
+    """The regression. ``features``: those of them that the dataset has are its inputs."""
+
+    version: Version = "v1.0"
+    c: Annotated[float, Field(gt=0)] = 1.0
+    features: tuple[str, ...] = ()
+
+    def definition(self) -> dict[str, Any]:
+        """What the model version stores."""
+        return self.model_dump(mode="json", exclude={"version"})
+
+
+class EnsembleConfig(_Section):
+    """The weighted mean of logits; ``weights`` by family."""
+
+    version: Version = "v1.0"
+    weights: dict[str, Share] = {"elo": 0.40, "logistic": 0.35, "xgboost": 0.25}
+    min_weight_present: Share = 0.60
+
+    @model_validator(mode="after")
+    def _weights_are_shares(self) -> "EnsembleConfig":
+        if abs(sum(self.weights.values()) - 1) > 1e-9:
+            raise ValueError(f"weights sum to {sum(self.weights.values())}; expected 1")
+        return self
+
+    def definition(self) -> dict[str, Any]:
+        """What the model version stores."""
+        return self.model_dump(mode="json", exclude={"version"})
+
+
+class AnchoredConfig(_Section):
+    """The market's price, corrected. ``shrinkage`` is the ridge penalty on the correction."""
+
+    version: Version = "v1.0"
+    features: tuple[str, ...] = ()
+    shrinkage: Annotated[float, Field(gt=0)] = 200.0
+
+    def definition(self) -> dict[str, Any]:
+        """What the model version stores."""
+        return self.model_dump(mode="json", exclude={"version"})
+
+
+class TuningConfig(_Section):
+    """The hyper-parameter search of the boosted trees; ``holdout_seasons`` stay unseen."""
+
+    trials: Positive = 40
+    seed: int = 42
+    holdout_seasons: Positive = 1
+    first_test_season_back: Positive = 8
 
 
 class WalkForwardConfig(_Section):
@@ -83,6 +137,11 @@ class ModelsConfig(_Section):
     """Everything in ``config/models.yaml``."""
 
     xgboost: XGBoostConfig = XGBoostConfig()
+    logistic: LogisticConfig = LogisticConfig()
+    ensemble: EnsembleConfig = EnsembleConfig()
+    anchored: AnchoredConfig = AnchoredConfig()
+    tuning: TuningConfig = TuningConfig()
+    feature_sets: tuple[str, ...] = ("v1.0",)
     walk_forward: WalkForwardConfig = WalkForwardConfig()
     champion: ChampionConfig = ChampionConfig()
     elo_alone: dict[str, Annotated[str, Field(min_length=20)]] = {}

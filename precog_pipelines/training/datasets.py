@@ -32,6 +32,7 @@ from precog_pipelines.training.completeness import (
     find_holes,
     season_sizes,
 )
+from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.dataset_files import (
     KEY_COLUMNS,
     LABEL,
@@ -101,8 +102,9 @@ def build_dataset(
     queries = load_queries("datasets")
     conn.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"precog.dataset.{name}",))
     config = features_config()
-    features = registered(league, config)
-    content = _content(conn, league, features, now or datetime.now(UTC))
+    sets = load_models_config(conn).feature_sets
+    features = registered(league, config, sets)
+    content = _content(conn, league, features, sets, now or datetime.now(UTC))
     feature_ids = find_definitions(conn, features)
 
     artifact_dir.mkdir(parents=True, exist_ok=True)
@@ -204,7 +206,11 @@ def latest_dataset(conn: psycopg.Connection, league: str) -> Dataset:
 
 
 def _content(
-    conn: psycopg.Connection, league: str, features: Sequence[Feature], now: datetime
+    conn: psycopg.Connection,
+    league: str,
+    features: Sequence[Feature],
+    sets: Sequence[str],
+    now: datetime,
 ) -> _Content:
     import pandas as pd
 
@@ -231,7 +237,9 @@ def _content(
     seasons = sorted(int(season) for season in labelled["season"].unique())
     if not seasons:
         raise PrecogError(f"league {league} has no finished game that is not a tie to learn from")
-    matrix = feature_matrix(conn, league, seasons, "decision", include_unknown_start=True)
+    matrix = feature_matrix(
+        conn, league, seasons, "decision", include_unknown_start=True, sets=sets
+    )
     frame = labelled.merge(
         matrix.drop(columns=["game_key", "season", "kickoff_at", "known_at"]), on="game_id"
     )
@@ -343,7 +351,7 @@ def _manifest(
         "league": league,
         "label": LABEL,
         "decision_rule": f"start - {minutes} min; start unknown: 00:00 Eastern of the day",
-        "feature_set": f"registry of {league}",
+        "feature_set": " + ".join(sorted({feature.feature_set for feature in features})),
         "features": [{"name": f.name, "version": f.version} for f in features],
         "season_from": int(frame["season"].min()),
         "season_to": int(frame["season"].max()),

@@ -24,9 +24,9 @@ from precog_pipelines.ratings.history import find_elo_model, model_name
 from precog_pipelines.tracking import elo_model
 from precog_pipelines.tracking.plots import reliability_plot
 from precog_pipelines.tracking.runs import Tracking
-from precog_pipelines.training.boosted import seasons_ahead
 from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.dataset_files import sha256_of, stored_path, write_parquet
+from precog_pipelines.training.fitting import seasons_ahead
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.recording import (
     LoggedModel,

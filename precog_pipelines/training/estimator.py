@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 _LOGIT_CLIP = 1e-6
 
 
+def logit(p: "np.ndarray") -> "np.ndarray":
+    """ln(p / (1 - p)), with p kept 1e-6 away from 0 and 1; NaN stays NaN."""
+    import numpy as np
+
+    clipped = np.clip(p, _LOGIT_CLIP, 1 - _LOGIT_CLIP)
+    return np.log(clipped) - np.log1p(-clipped)
+
+
+def inverse_logit(x: "np.ndarray") -> "np.ndarray":
+    """1 / (1 + e^-x)."""
+    import numpy as np
+
+    return 1 / (1 + np.exp(-x))
+
+
 @dataclass(frozen=True)
 class Platt:
     """p -> sigmoid(slope * logit(p) + intercept); the identity is (1, 0) (Platt 1999)."""
@@ -33,13 +48,9 @@ class Platt:
         return (self.slope, self.intercept) == (1.0, 0.0)
 
     def __call__(self, p: "np.ndarray") -> "np.ndarray":
-        import numpy as np
-
         if self.is_identity:
             return p
-        clipped = np.clip(p, _LOGIT_CLIP, 1 - _LOGIT_CLIP)
-        logit = np.log(clipped) - np.log1p(-clipped)
-        return 1 / (1 + np.exp(-(self.slope * logit + self.intercept)))
+        return inverse_logit(self.slope * logit(p) + self.intercept)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,11 @@ class Trees:
         total = sum(gains.values()) or 1.0
         shares = {name: float(gains.get(name, 0.0) / total) for name in self.feature_names}
         return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+
+    def details(self) -> dict[str, float]:
+        """Numbers worth a metric: rounds, and the gain of every feature."""
+        gains = {f"gain/{name}": share for name, share in self.gain_shares().items()}
+        return {"rounds": float(self.rounds), **gains}
 
 
 def predict_raw(
@@ -155,9 +171,8 @@ def fit_platt(p: "np.ndarray", home_win: "np.ndarray") -> Platt:
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
-    clipped = np.clip(p, _LOGIT_CLIP, 1 - _LOGIT_CLIP)
-    logit = (np.log(clipped) - np.log1p(-clipped)).reshape(-1, 1)
-    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(logit, np.asarray(home_win, dtype=int))
+    column = logit(np.asarray(p, dtype=float)).reshape(-1, 1)
+    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(column, np.asarray(home_win, dtype=int))
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     return Platt(slope, intercept) if slope > 0 else Platt()
 

@@ -50,6 +50,10 @@ REQUIRED_TAGS = (
 )  # fmt: skip
 
 
+# Families that read something known only after the decision: compared, never served.
+LATE_FAMILIES = ("anchored",)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """The newest recorded fit of one model version, judged.
@@ -70,6 +74,11 @@ class Candidate:
     @property
     def title(self) -> str:
         return f"{self.name} {self.version}"
+
+    @property
+    def predicts_in_time(self) -> bool:
+        """Whether all it reads is known when predictions are issued."""
+        return self.family not in LATE_FAMILIES
 
     @property
     def has_alarm(self) -> bool:
@@ -238,6 +247,7 @@ def _row(
         findings=candidate.findings,
         missing_tags=candidate.missing_tags,
         config=judgement.config.champion,
+        predicts_in_time=candidate.predicts_in_time,
     )
     model_scores = result.model_scores
     return {

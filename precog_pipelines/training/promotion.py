@@ -24,13 +24,15 @@ class Reason:
 class Contender:
     """The newest fit of one model at the gate. ``brier`` is over games that all contenders share.
 
-    ``has_alarm``: it may not be registered.
+    ``has_alarm``: it may not be registered. ``watches`` False: it cannot predict at the decision,
+    not even in shadow.
     """
 
     name: str
     brier: float
     reasons: tuple[Reason, ...]
     has_alarm: bool
+    watches: bool = True
 
     @property
     def passed(self) -> bool:
@@ -53,12 +55,22 @@ def gate(
     findings: Sequence[Finding],
     missing_tags: Sequence[str],
     config: ChampionConfig,
+    predicts_in_time: bool = True,
 ) -> tuple[Reason, ...]:
     """Every condition for becoming champion, passed or not.
 
     ``judged`` is the window before the last season; ``reference`` compares with the champion on
-    the same games, or with the home rate while there is none.
+    the same games, or with the home rate while there is none. ``predicts_in_time`` False: an
+    input of the model is known only after the moment at which predictions are issued.
     """
+    if not predicts_in_time:
+        return (
+            Reason(
+                False,
+                "it needs the last price before the start, which is known only after the moment "
+                "at which predictions are issued; it is there to be compared",
+            ),
+        )
     if judged is None or reference is None:
         return (
             Reason(
@@ -117,7 +129,9 @@ def choose(contenders: Sequence[Contender]) -> Choice:
         challengers=tuple(
             contender.name
             for contender in sorted(contenders, key=lambda c: (c.brier, c.name))
-            if not contender.has_alarm and (winner is None or contender.name != winner.name)
+            if contender.watches
+            and not contender.has_alarm
+            and (winner is None or contender.name != winner.name)
         ),
     )
 

@@ -257,9 +257,11 @@ def _complete_season(
     db: Database, tracking: Tracking, subject: Subject, fit: SeasonFit, attempt: _Attempt
 ) -> None:
     run_id = attempt.run_ids[fit.season]
-    tracking.log(run_id, params=_flat(subject.params) | dict(fit.params))
+    params = _flat(subject.params) | dict(fit.params)
     model_id = None
     if fit.model is not None:
+        tracking.log(run_id, params=params)
+        params = {}
         with TemporaryDirectory() as folder:
             fit.model.save(Path(folder) / "model")
             model_id = mlflow_models.log_model(
@@ -274,6 +276,7 @@ def _complete_season(
             )
     tracking.log(
         run_id,
+        params=params,
         metrics=[(name, value, 0) for name, value in fit.metrics.items()],
         model_id=model_id,
     )
@@ -312,6 +315,7 @@ def _log_parent(tracking: Tracking, subject: Subject, outcome: Outcome, attempt:
         manifest = json.dumps(dict(subject.manifest), indent=2, sort_keys=True, default=str)
         (folder / "manifest.json").write_text(manifest)
         (folder / "environment.txt").write_text(mlflow_models.environment_lock())
+        (folder / "model_card.md").write_text(outcome.note + "\n")
         for file_name, figure in outcome.figures.items():
             figure.savefig(folder / file_name)
         tracking.client().log_artifacts(run_id, name)

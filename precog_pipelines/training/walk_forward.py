@@ -7,14 +7,14 @@ had not seen them.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from precog_pipelines.training.config import ModelsConfig
-from precog_pipelines.training.estimator import Platt, Trees, fit_platt, fit_trees
+from precog_pipelines.training.estimator import Platt, fit_platt, fit_trees
 from precog_pipelines.training.metrics import brier
 
 if TYPE_CHECKING:
@@ -24,11 +24,32 @@ if TYPE_CHECKING:
 PREDICTION_COLUMNS = ("game_id", "game_key", "season", "kickoff_at", "home_win", "p_raw", "p_home")
 
 
-@dataclass(frozen=True)
-class CalibratedTrees:
-    """Booster and scaling as one model: features in, P(home wins) out."""
+class Estimator(Protocol):
+    """What a fold needs of a fitted model, whatever its family."""
 
-    trees: Trees
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Inputs, in training order."""
+
+    def predict(self, features: "pd.DataFrame") -> "np.ndarray":
+        """Uncalibrated P(home wins), float64 of shape (n,), columns by name."""
+
+    def gain_shares(self) -> dict[str, float]:
+        """What it leans on, largest first, summing to 1; empty where that has no meaning."""
+
+    def details(self) -> dict[str, float]:
+        """Numbers of this fit worth keeping as metrics."""
+
+
+# Training rows in time order, oldest first, and the inputs' names -> a fitted model.
+Fit = Callable[["pd.DataFrame", Sequence[str]], Estimator]
+
+
+@dataclass(frozen=True)
+class CalibratedModel:
+    """Estimator and scaling as one model: features in, P(home wins) out."""
+
+    estimator: Estimator
     platt: Platt
 
     def predict(self, features: "pd.DataFrame") -> "pd.Series":
@@ -36,7 +57,7 @@ class CalibratedTrees:
         import pandas as pd
 
         return pd.Series(
-            self.platt(self.trees.predict(features)), index=features.index, name="p_home"
+            self.platt(self.estimator.predict(features)), index=features.index, name="p_home"
         )
 
 
@@ -49,7 +70,7 @@ class Fold:
     """
 
     plan: "FoldPlan"
-    model: CalibratedTrees
+    model: CalibratedModel
     predictions: "pd.DataFrame"
     gain_shares: dict[str, float]
     train_brier: float
@@ -122,11 +143,16 @@ def walk_forward(
     feature_names: Sequence[str],
     config: ModelsConfig,
     upcoming: Mapping[int, datetime] | None = None,
+    fit: Fit | None = None,
+    *,
+    calibrate: bool = True,
 ) -> list[Fold]:
     """Fit and predict every planned season; folds by season.
 
     ``frame`` and ``upcoming`` as for ``plan_folds``, with kickoff_at and the features (float,
-    NaN = undefined) besides. Raises ValueError for a column that is missing.
+    NaN = undefined) besides. ``fit`` defaults to the boosted trees of ``config``;
+    without ``calibrate`` its probabilities stay as they are. Raises ValueError for a column that is
+    missing.
     """
     missing = [c for c in ("kickoff_at", *feature_names) if c not in frame.columns]
     if missing:
@@ -134,24 +160,40 @@ def walk_forward(
     rules = config.walk_forward
     plans = plan_folds(frame, config, upcoming)
 
-    def fit(plan: FoldPlan) -> _RawFold:
-        return _fit_fold(frame, feature_names, config, plan)
+    family = fit or boosted_trees(config)
+
+    def fold_of(plan: FoldPlan) -> _RawFold:
+        return _fit_fold(frame, feature_names, plan, family)
 
     if rules.threads == 1:
-        raw = [fit(plan) for plan in plans]
+        raw = [fold_of(plan) for plan in plans]
     else:
         with ThreadPoolExecutor(max_workers=rules.threads) as pool:
-            raw = list(pool.map(fit, plans))
+            raw = list(pool.map(fold_of, plans))
     return [
-        _calibrated(fold, raw[:number], rules.min_calibration_seasons)
+        _calibrated(fold, raw[:number] if calibrate else [], rules.min_calibration_seasons)
         for number, fold in enumerate(raw)
     ]
+
+
+def boosted_trees(config: ModelsConfig) -> Fit:
+    """The boosted trees as a family."""
+
+    def fit(train: "pd.DataFrame", feature_names: Sequence[str]) -> Estimator:
+        return fit_trees(
+            train[list(feature_names)],
+            train["home_win"],
+            config.xgboost,
+            config.walk_forward.early_stopping_share,
+        )
+
+    return fit
 
 
 @dataclass(frozen=True)
 class _RawFold:
     plan: FoldPlan
-    trees: Trees
+    estimator: Estimator
     test: "pd.DataFrame"
     train_p: "np.ndarray"
     train_y: "np.ndarray"
@@ -163,7 +205,7 @@ def _training_rows(frame: "pd.DataFrame", season: int, cutoff: datetime) -> "pd.
 
 
 def _fit_fold(
-    frame: "pd.DataFrame", feature_names: Sequence[str], config: ModelsConfig, plan: FoldPlan
+    frame: "pd.DataFrame", feature_names: Sequence[str], plan: FoldPlan, fit: Fit
 ) -> _RawFold:
     started = time.perf_counter()
     names = list(feature_names)
@@ -171,20 +213,15 @@ def _fit_fold(
     train = _training_rows(frame, plan.season, plan.cutoff).sort_values(
         ["decision_at", "game_key"], kind="stable"
     )
-    trees = fit_trees(
-        train[names],
-        train["home_win"],
-        config.xgboost,
-        config.walk_forward.early_stopping_share,
-    )
+    estimator = fit(train, names)
     test = frame[frame["season"] == plan.season].sort_values("game_key", kind="stable")
     predicted = test[[c for c in PREDICTION_COLUMNS if c in test.columns]].reset_index(drop=True)
-    predicted["p_raw"] = trees.predict(test[names])
+    predicted["p_raw"] = estimator.predict(test[names])
     return _RawFold(
         plan,
-        trees,
+        estimator,
         predicted,
-        trees.predict(train[names]),
+        estimator.predict(train[names]),
         train["home_win"].to_numpy(),
         time.perf_counter() - started,
     )
@@ -201,9 +238,9 @@ def _calibrated(fold: _RawFold, earlier: Sequence[_RawFold], min_seasons: int) -
     predictions = fold.test.assign(p_home=platt(fold.test["p_raw"].to_numpy()))
     return Fold(
         plan=fold.plan,
-        model=CalibratedTrees(fold.trees, platt),
+        model=CalibratedModel(fold.estimator, platt),
         predictions=predictions.loc[:, list(PREDICTION_COLUMNS)],
-        gain_shares=fold.trees.gain_shares(),
+        gain_shares=fold.estimator.gain_shares(),
         train_brier=brier(platt(fold.train_p), fold.train_y),
         fit_seconds=fold.fit_seconds,
     )

@@ -273,3 +273,42 @@ SELECT max(kickoff_at) FILTER (WHERE status = 'final') AS newest_result_at,
        min(kickoff_at) FILTER (WHERE status = 'scheduled') AS next_kickoff_at
 FROM games
 WHERE league = :league;
+
+-- name: create_staged_starters#
+CREATE TEMPORARY TABLE staged_starters (
+    game_key TEXT NOT NULL,
+    is_home BOOLEAN NOT NULL,
+    role TEXT NOT NULL,
+    player_key TEXT NOT NULL,
+    player_name TEXT
+) ON COMMIT DROP;
+
+-- name: upsert_starters(source)!
+-- A corrected starter is known from now.
+INSERT INTO game_starters AS old (
+    game_id, team_id, role, player_key, player_name, source, known_at
+)
+SELECT
+    g.game_id,
+    CASE WHEN s.is_home THEN g.home_team_id ELSE g.away_team_id END,
+    s.role,
+    s.player_key,
+    s.player_name,
+    :source,
+    g.result_known_at
+FROM staged_starters AS s
+JOIN games AS g ON g.game_key = s.game_key
+ORDER BY g.game_id, s.is_home
+ON CONFLICT (game_id, team_id, role) DO UPDATE
+SET player_key = EXCLUDED.player_key,
+    player_name = EXCLUDED.player_name,
+    source = EXCLUDED.source,
+    known_at = CASE
+        WHEN old.player_key = EXCLUDED.player_key THEN old.known_at
+        ELSE greatest(EXCLUDED.known_at, now())
+    END
+WHERE (old.player_key, old.player_name, old.source)
+      IS DISTINCT FROM (EXCLUDED.player_key, EXCLUDED.player_name, EXCLUDED.source);
+
+-- name: drop_staged_starters#
+DROP TABLE staged_starters;

@@ -71,6 +71,27 @@ FROM model_training_runs
 WHERE mlflow_run_id = :mlflow_run_id
   AND status = 'completed';
 
+-- name: params_of_run(training_run_id)$
+SELECT params
+FROM model_training_runs
+WHERE training_run_id = :training_run_id;
+
+-- name: features_of_run(training_run_id)
+-- The features of the dataset a fit was made from, in its order.
+SELECT d.feature_name
+FROM model_training_runs AS r
+JOIN training_dataset_features AS f ON f.dataset_id = r.dataset_id
+JOIN feature_definitions AS d ON d.feature_id = f.feature_id
+WHERE r.training_run_id = :training_run_id
+ORDER BY f.ordinal;
+
+-- name: model_of_walk_forward(walk_forward)$
+SELECT model_id
+FROM model_training_runs
+WHERE params ->> 'walk_forward' = :walk_forward
+  AND status = 'completed'
+LIMIT 1;
+
 -- name: rated_games(model_id, league)
 -- Every finished game with both teams' ratings around it, in playing order, ties too.
 WITH in_force AS (

@@ -1,5 +1,12 @@
-"""The made-up league, prepared and trained."""
+"""The made-up league: prepared, fitted, and fully trained."""
 
-from tests.trained_league import _prepared, _trained, league_home, trained_home
+from tests.trained_league import (
+    _fitted,
+    _prepared,
+    _trained,
+    fitted_home,
+    league_home,
+    trained_home,
+)
 
-__all__ = ["_prepared", "_trained", "league_home", "trained_home"]
+__all__ = ["_fitted", "_prepared", "_trained", "fitted_home", "league_home", "trained_home"]

@@ -8,7 +8,7 @@ from precog_pipelines.tracking import win_probability_model as stored
 from precog_pipelines.training.config import XGBoostConfig
 from precog_pipelines.training.estimator import Platt, fit_platt, fit_trees
 from precog_pipelines.training.metrics import brier
-from precog_pipelines.training.walk_forward import CalibratedTrees
+from precog_pipelines.training.walk_forward import CalibratedModel
 from tests.made_up_dataset import FEATURES, made_up_dataset
 
 CONFIG = XGBoostConfig(max_rounds=300)
@@ -104,8 +104,8 @@ def test_platt_never_turns_the_order_of_games_around() -> None:
 
 def test_a_stored_model_predicts_the_same_bits(frame: pd.DataFrame, tmp_path) -> None:
     trees = fit_trees(frame[FEATURES], frame["home_win"], CONFIG, 0.15)
-    model = CalibratedTrees(trees, Platt(0.9, 0.05))
-    stored.save(model, tmp_path / "model")
+    model = CalibratedModel(trees, Platt(0.9, 0.05))
+    stored.save(trees, model.platt, tmp_path / "model")
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["booster.json", "model.json"]
     loaded = stored._load_pyfunc(str(tmp_path / "model"))
     expected = model.predict(frame)

@@ -12,16 +12,21 @@ import pytest
 from precog_core.database import Database
 from precog_core.database.migrations import migrate
 from precog_core.database.queries import load_queries
+from precog_pipelines.features.matrix import feature_names
 from precog_pipelines.features.store import write_features
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
 from precog_pipelines.sources.closing_line_quotes import no_vig_probability
+from precog_pipelines.training.anchored import anchored_family
 from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.datasets import Dataset, build_dataset, dataset_name
 from precog_pipelines.training.elo_passes import rated_games
+from precog_pipelines.training.ensemble import Member, ensemble_predictions
 from precog_pipelines.training.evaluation import BASELINES, evaluate, home_rates, join_baselines
 from precog_pipelines.training.findings import check_elo_band, find_leaks
+from precog_pipelines.training.logistic import MARKET_COLUMN
 from precog_pipelines.training.metrics import brier
+from precog_pipelines.training.regression import logistic_family
 from precog_pipelines.training.walk_forward import walk_forward
 from tests.synthetic_league import nfl_divisions, nflverse_games, store
 
@@ -36,6 +41,7 @@ def nfl(server, data_dir: Path) -> Iterator[Database]:
     migrate(db)
     with db.transaction() as conn:
         store(conn, nflverse_games(data_dir), source="nflverse", divisions=nfl_divisions())
+        store_starters(conn, data_dir)
         write_ratings(conn, "nfl", SEASONS, elo_config().league("nfl"))
         write_features(
             conn, "nfl", SEASONS, now=datetime(2026, 6, 1, tzinfo=UTC), dagster_run_id="run"
@@ -43,6 +49,19 @@ def nfl(server, data_dir: Path) -> Iterator[Database]:
     yield db
     db.close()
     server.drop("precog_real_games")
+
+
+def store_starters(conn, data_dir: Path) -> None:
+    """Who started, known with the result, as ingestion stores it."""
+    with (data_dir / "nfl" / "nflverse_games.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    conn.cursor().executemany(
+        "INSERT INTO game_starters (game_id, team_id, role, player_key, source, known_at)"
+        " SELECT game_id, CASE WHEN %s THEN home_team_id ELSE away_team_id END, 'quarterback', %s,"
+        " 'nflverse', result_known_at FROM games WHERE source_game_id = %s",
+        [(side == "home", row[f"{side}_qb_id"], row["game_id"])
+         for row in rows for side in ("home", "away")],
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +112,15 @@ def market(nfl: Database, data_dir: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def logistic(dataset: Dataset) -> pd.DataFrame:
+    family = logistic_family(CONFIG, CONFIG.logistic.features)
+    folds = walk_forward(dataset.frame, family.inputs, CONFIG, fit=family.fit)
+    return pd.concat([fold.predictions for fold in folds], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
 def boosted(dataset: Dataset) -> pd.DataFrame:
-    folds = walk_forward(dataset.frame, dataset.feature_names, CONFIG)
+    folds = walk_forward(dataset.frame, feature_names("nfl"), CONFIG)
     assert [fold.season for fold in folds] == list(range(2002, 2026))
     assert all(fold.plan.trained_until < fold.plan.cutoff for fold in folds)
     return pd.concat([fold.predictions for fold in folds], ignore_index=True)
@@ -139,11 +165,47 @@ def test_the_boosted_trees_lie_between_the_home_rate_and_the_market(
     assert result.full.scores.ece < result.full.ece_limit
 
 
+def test_the_regression_on_expected_quarterbacks_is_the_best_without_a_price(
+    logistic: pd.DataFrame, elo: pd.DataFrame, market: pd.DataFrame
+) -> None:
+    recent = between(logistic, 2018, 2025)
+    assert len(recent) == 2_219
+    assert score(recent) <= 0.2205
+    result = evaluate(join_baselines(logistic, {}, elo, market), ["elo", "market"])
+    assert result.full.comparisons["elo"].brier_difference.high < 0
+    assert result.full.comparisons["market"].brier_difference.low > 0
+
+
+def test_the_ensemble_and_the_corrected_price_keep_to_their_members(
+    logistic: pd.DataFrame,
+    boosted: pd.DataFrame,
+    elo: pd.DataFrame,
+    market: pd.DataFrame,
+    dataset: Dataset,
+) -> None:
+    members = [
+        Member("elo", 0.40, None, between(elo, 2002, 2025)),
+        Member("logistic", 0.35, None, logistic),
+        Member("xgboost", 0.25, None, boosted),
+    ]
+    mean = ensemble_predictions(members, CONFIG.ensemble)
+    assert score(between(mean, 2018, 2025)) < score(between(elo, 2018, 2025))
+
+    prices = market.rename(columns={"p_home": MARKET_COLUMN})[["game_id", MARKET_COLUMN]]
+    priced = dataset.frame.merge(prices, on="game_id")
+    family = anchored_family(CONFIG, CONFIG.anchored.features, "", "closing lines")
+    folds = walk_forward(priced, family.inputs, CONFIG, fit=family.fit, calibrate=False)
+    corrected = between(pd.concat([fold.predictions for fold in folds]), 2018, 2025)
+    close = corrected.merge(market, on="game_id", suffixes=("", "_market"))
+    assert len(close) == 2_219
+    assert score(corrected) <= brier(close["p_home_market"], close["home_win"]) + 0.0005
+
+
 def test_no_honest_model_raises_an_alarm(
-    boosted: pd.DataFrame, elo: pd.DataFrame, market: pd.DataFrame
+    boosted: pd.DataFrame, logistic: pd.DataFrame, elo: pd.DataFrame, market: pd.DataFrame
 ) -> None:
     band = CONFIG.band("nfl")
-    for predictions in (boosted, between(elo, 2002, 2025)):
+    for predictions in (boosted, logistic, between(elo, 2002, 2025)):
         games = join_baselines(predictions, {}, elo, market)
         result = evaluate(games, ["elo", "market"])
         found = find_leaks(result, gain_shares={}, train_brier=None, band=band, leaks=CONFIG.leaks)
@@ -170,9 +232,12 @@ def test_the_market_itself_would_pass_but_a_model_that_saw_results_would_not(
 def test_shuffled_results_teach_nothing_but_the_home_rate(dataset: Dataset) -> None:
     frame = dataset.frame.copy()
     frame["home_win"] = np.random.default_rng(0).permutation(frame["home_win"])
-    shuffled = pd.concat(
-        [fold.predictions for fold in walk_forward(frame, dataset.feature_names, CONFIG)]
-    )
+    # The trees on five seasons, which is where they would memorise; the regression on all.
+    few = frame[frame["season"] <= 2006]
+    family = logistic_family(CONFIG, CONFIG.logistic.features)
+    folds = walk_forward(few, feature_names("nfl"), CONFIG)
+    folds += walk_forward(frame[frame["season"] != 2007], family.inputs, CONFIG, fit=family.fit)[5:]
+    shuffled = pd.concat([fold.predictions for fold in folds])
     rate = shuffled["home_win"].mean()
     assert score(shuffled) == pytest.approx(rate * (1 - rate), abs=0.005)
 

@@ -30,7 +30,7 @@ def folds(frame: pd.DataFrame) -> list[Fold]:
 
 def fingerprint(folds: list[Fold]) -> list[tuple[int, bytes, bytes]]:
     return [
-        (f.season, f.model.trees.document, f.predictions["p_home"].to_numpy().tobytes())
+        (f.season, f.model.estimator.document, f.predictions["p_home"].to_numpy().tobytes())
         for f in folds
     ]
 

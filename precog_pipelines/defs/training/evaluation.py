@@ -19,7 +19,10 @@ TABLE = "model_evaluations"
 @dg.asset(
     deps=[
         "elo_model",
+        "logistic_model",
         "win_probability_model",
+        "ensemble_model",
+        "market_anchored_model",
         dg.AssetDep("market_snapshots", partition_mapping=ANY_SEASON),
     ],
     partitions_def=by_league,

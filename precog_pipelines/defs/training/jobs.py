@@ -13,7 +13,10 @@ train = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         "training_datasets",
         "elo_model",
+        "logistic_model",
         "win_probability_model",
+        "ensemble_model",
+        "market_anchored_model",
         "model_evaluation",
         "approved_model",
     ),

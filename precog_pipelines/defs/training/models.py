@@ -1,4 +1,4 @@
-"""Assets ``elo_model`` and ``win_probability_model``: fits recorded in MLflow and the database."""
+"""Assets of the models: fits recorded in MLflow and the database, one asset per family."""
 
 import base64
 from collections.abc import Callable
@@ -67,15 +67,102 @@ def win_probability_model(
     return _train(context, postgres.database(), tracking_of(mlflow), train_boosted)
 
 
-def _train(
-    context: dg.AssetExecutionContext, database: Database, tracking: Tracking, train: Train
+@dg.asset(
+    deps=["training_datasets"],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"scikitlearn", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "Logistic regression on a few features, walked forward by season like the trees. One "
+        "MLflow run and one row of model_training_runs per season; the newest run's model holds "
+        "every season's fit."
+    ),
+)
+def logistic_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
 ) -> dg.MaterializeResult:
+    from precog_pipelines.training.regression import train_logistic
+
+    return _train(context, postgres.database(), tracking_of(mlflow), train_logistic)
+
+
+@dg.asset(
+    deps=["training_datasets", "elo_model", "logistic_model", "win_probability_model"],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"python", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "The weighted mean of the logits of Elo, regression and trees, from their recorded "
+        "walk-forwards; nothing is fitted. A missing member's weight goes to the others while "
+        "60 % of it is present."
+    ),
+)
+def ensemble_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.ensemble import train_ensemble
+
+    return _train(context, postgres.database(), tracking_of(mlflow), train_ensemble)
+
+
+@dg.asset(
+    deps=[
+        "training_datasets",
+        dg.AssetDep("market_snapshots", partition_mapping=ANY_SEASON),
+    ],
+    partitions_def=by_league,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="training",
+    group_name="training",
+    kinds={"python", "mlflow", "postgres"},
+    owners=["team:precog"],
+    tags={"table": TABLE},
+    description=(
+        "The market's last price before the start, moved by a correction learned from earlier "
+        "seasons and shrunk towards none. It says what our numbers add to the market; it is "
+        "compared and never predicts for trading. A league whose prices are simulated, or that "
+        "has too few seasons of prices, is left out and named."
+    ),
+)
+def market_anchored_model(
+    context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
+) -> dg.MaterializeResult:
+    from precog_pipelines.training.anchored import NoPrices, train_anchored
+
+    return _train(
+        context, postgres.database(), tracking_of(mlflow), train_anchored, leave_out=NoPrices
+    )
+
+
+def _train(
+    context: dg.AssetExecutionContext,
+    database: Database,
+    tracking: Tracking,
+    train: Train,
+    *,
+    leave_out: type[Exception] | tuple[type[Exception], ...] = (),
+) -> dg.MaterializeResult:
+    """Train each league. ``leave_out``: errors that leave a league out, named in the metadata."""
     preview: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
     first = last = None
     rows = 0
     for league in context.partition_keys:
-        record = train(database, tracking, league, context.run_id)
+        try:
+            record = train(database, tracking, league, context.run_id)
+        except leave_out as reason:
+            context.log.warning(f"{league} is left out: {reason}")
+            left_out[league] = str(reason)
+            continue
         predictions = out_of_sample(tracking, record)
         total = season_metrics(predictions)
         url = tracking.run_url(record.experiment_id, record.parent_run_id)
@@ -102,6 +189,8 @@ def _train(
                 )
         first = predictions["kickoff_at"].min().to_pydatetime()
         last = predictions["kickoff_at"].max().to_pydatetime()
+    if left_out:
+        metadata["left_out"] = dg.MetadataValue.json(left_out)
     with database.transaction() as conn:
         return dg.MaterializeResult(
             metadata=table_metadata(
