@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg
 
-from precog_core.alerts import report
 from precog_core.prices import Side, decimal_text
 from precog_trading.ledger.holdings import Execution, dollars, fold
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all, value
@@ -82,29 +81,6 @@ def settle(
 def positions_due(conn: psycopg.Connection, environment: str, now: datetime) -> int:
     """Open positions whose market is settled, or whose game has ended on a venue-less platform."""
     return int(value(conn, "ledger", "settlements_due", environment=environment, now=now))
-
-
-def report_mismatches(conn: psycopg.Connection, environment: str, through: datetime) -> int:
-    """Alert for every final settlement that is not what the game's result would pay; how many.
-
-    Nothing is changed: the venue's word pays positions, the game's result rates teams.
-    """
-    found = rows(conn, "ledger", "settled_winner_markets", through=through)
-    wrong = [row for row in found if row["settlement_value"] != _expected(row)[1]]
-    for row in wrong:
-        expected = _expected(row)[1]
-        report(
-            conn,
-            "settlement_mismatch",
-            f"{row['ticker']} was settled at {decimal_text(row['settlement_value'])} for YES, but "
-            f"{row['game_key']} ended {row['home_score']}:{row['away_score']}, which pays "
-            f"{decimal_text(expected)}",
-            details={"settlement_value": row["settlement_value"], "expected": expected},
-            environment=environment,  # type: ignore[arg-type]
-            source=("settlements", row["settlement_id"]),
-            stable_keys={"ticker": row["ticker"]},
-        )
-    return len(wrong)
 
 
 def payments(

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import psycopg
 
-from precog_core.alerts import breaker_severity, report
 from precog_core.prices import ZERO, best_bid_ask
 from precog_trading.config import TradingConfig
 from precog_trading.engine.state import Method, OpenPosition, Portfolio, Quote
@@ -190,10 +189,8 @@ def is_replay(bundles: Iterable[PlatformFacts], environment: str, config: Tradin
     )
 
 
-def write_judgement(
-    conn: psycopg.Connection, environment: str, judgement: Judgement, alert: bool
-) -> None:
-    """Persist what re-armed and what tripped; ``alert`` when a person has to know."""
+def write_judgement(conn: psycopg.Connection, environment: str, judgement: Judgement) -> None:
+    """Persist what re-armed and what tripped. Alerts are raised by whoever watches the table."""
     if judgement.rearmed:
         operated = [
             {
@@ -216,17 +213,4 @@ def write_judgement(
         }
         for trip in judgement.tripped
     ]
-    stored = rows(conn, "trading", "trip_breakers", environment=environment, rows=as_json(content))
-    for row in stored if alert else ():
-        values = ", ".join(f"{name} {value}" for name, value in row["trigger_value"].items())
-        report(
-            conn,
-            "breaker_tripped",
-            f"breaker {row['breaker_type']} tripped ({values}); {row['action']} until it is "
-            "re-armed",
-            severity=breaker_severity(row["breaker_type"], row["action"]),
-            details={**row["trigger_value"], "triggered_at": row["triggered_at"].isoformat()},
-            environment=environment,  # type: ignore[arg-type]
-            source=("circuit_breaker_events", row["breaker_event_id"]),
-            stable_keys={"breaker": row["breaker_type"]},
-        )
+    rows(conn, "trading", "trip_breakers", environment=environment, rows=as_json(content))

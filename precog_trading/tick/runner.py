@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from precog_core.alerts import report
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
@@ -35,7 +34,7 @@ from precog_trading.engine.state import (
 )
 from precog_trading.ledger.holdings import dollars
 from precog_trading.ledger.risk import Judgement, Surroundings, judge, odd_decision
-from precog_trading.ledger.settlement import Settled, report_mismatches, settle
+from precog_trading.ledger.settlement import Settled, settle
 from precog_trading.ledger.statements import Row, as_json, change, one, rows
 from precog_trading.ledger.writing import book_cash
 from precog_trading.registry import methods_in_force, register_configured
@@ -195,9 +194,6 @@ class TickRunner:
             with self._write():
                 settled = settle(self.conn, self.environment, through=now)
                 self._write_points(self.books.settled(settled))
-                mismatches = report_mismatches(self.conn, self.environment, through=now)
-            if mismatches:
-                LOGGER.warning("%d settlements differ from the game's result", mismatches)
             self._note_held()
         return TickResult(tick_id(now), settlements=settled.markets, positions_settled=settled.paid)
 
@@ -250,7 +246,7 @@ class TickRunner:
                 some, looked = self._decide_platform(bundle, breakers, tick)
                 decided += some
                 marks += looked
-            self._report(facts, decided)
+            self._count_odd(facts, decided)
         self.urgent = any(mark.is_urgent for mark in marks)
         return TickResult(
             name,
@@ -281,8 +277,7 @@ class TickRunner:
         self.books.rearmed(facts.rearmed)
         judgement = self._judgement(facts, frozenset(market_ids), decided_at)
         if judgement.rearmed or judgement.tripped:
-            replayed = is_replay(facts.bundles, self.environment, self.config)
-            write_judgement(self.conn, self.environment, judgement, alert=not replayed)
+            write_judgement(self.conn, self.environment, judgement)
             self.books.rearmed({event.breaker_type: event.at for event in judgement.rearmed})
         if judgement.tripped:
             LOGGER.info(
@@ -348,8 +343,8 @@ class TickRunner:
         )
         return new, decided.marks
 
-    def _report(self, facts: TickFacts, decided: Sequence[Decision]) -> None:
-        """Count odd decisions for the breakers, and tell a person what cannot be sold."""
+    def _count_odd(self, facts: TickFacts, decided: Sequence[Decision]) -> None:
+        """Tell the breakers about invalid books and probabilities far from the market."""
         names = {m.strategy.strategy_id: m.strategy.name for m in self.methods}
         markets = {
             market_id: market
@@ -373,18 +368,6 @@ class TickRunner:
                 odd = odd_decision(row, self.config.breaker.edge_anomaly_gap, seen)
                 if odd is not None:
                     self.books.of(market.platform_id).odd(odd)
-            elif decision.skip_reason == "exit_blocked" and not is_replay(
-                facts.bundles, self.environment, self.config
-            ):
-                report(
-                    self.conn,
-                    "exit_blocked",
-                    f"{market.ticker}: {decision.exit_condition} asks to sell and cannot be "
-                    f"({decision.inputs.get('blocked_by')})",
-                    details={"tick": decision.tick_id, "price": decision.price},
-                    environment=self.environment.value,
-                    stable_keys={"ticker": market.ticker, "position": decision.position_id},
-                )
 
     def _open_accounts(self, facts: TickFacts, at: datetime) -> bool:
         """Deposit the starting cash once on each platform that is traded for the first time."""

@@ -567,31 +567,6 @@ WHERE p.status = 'open'
       )
   );
 
--- name: settled_winner_markets(through)
--- The latest settlement of every winner market of a venue whose game has a result, where the value
--- could differ: two-sided markets on one of the two teams.
-SELECT
-    s.settlement_id, s.settlement_value, m.ticker, g.game_key, g.home_score, g.away_score,
-    m.yes_team_id = g.home_team_id AS yes_is_home, false AS canceled
-FROM games AS g
-JOIN events AS e ON e.game_id = g.game_id
-JOIN markets AS m ON m.event_id = e.event_id
-JOIN platforms AS p ON p.platform_id = m.platform_id AND p.venue_environment <> 'none'
-CROSS JOIN LATERAL (
-    SELECT latest.settlement_id, latest.settlement_value, latest.stage
-    FROM settlements AS latest
-    WHERE latest.market_id = m.market_id
-      AND latest.known_at <= :through
-    ORDER BY latest.revision DESC
-    LIMIT 1
-) AS s
-WHERE g.status = 'final'
-  AND g.result_known_at <= :through
-  AND s.stage <> 'determined'
-  AND m.market_type = 'binary'
-  AND m.yes_team_id IN (g.home_team_id, g.away_team_id)
-ORDER BY s.settlement_id;
-
 -- name: ledger_sums(environment)
 -- Per account: what the ledger says, what the balance says, what the fills say.
 SELECT
