@@ -165,11 +165,23 @@ ORDER BY q.observed_at DESC, m.ticker
 LIMIT 8;
 
 -- name: invalid_quotes()
--- On the grid of the market, 0 < bid < ask < 1, sizes present, known no earlier than seen.
+-- On the grid of the market, 0 < bid < ask < 1, sizes present. A quote assumed around a recorded
+-- trade has no sizes, may lack the side that would be 0 or 1, and is known when its bar ended.
 SELECT m.ticker, q.observed_at, q.yes_bid, q.yes_ask, q.source
 FROM market_snapshots AS q
 JOIN markets AS m USING (market_id)
-WHERE q.source IN ('simulated', 'assumed_closing_line')
+WHERE (
+        q.source = 'recorded_candle'
+        AND (
+            q.last_price IS NULL
+            OR q.last_price <> round(q.last_price, 2)
+            OR num_nonnulls(q.yes_bid, q.yes_ask) = 0
+            OR NOT coalesce(q.yes_bid < q.last_price, true)
+            OR NOT coalesce(q.yes_ask > q.last_price, true)
+            OR q.known_at <> q.observed_at
+        )
+    )
+  OR q.source IN ('simulated', 'assumed_closing_line')
   AND (
       q.yes_bid IS NULL
       OR q.yes_ask IS NULL

@@ -317,3 +317,26 @@ WHERE g.league = :league
   AND g.status = 'final'
   AND g.home_score <> g.away_score
 ORDER BY g.game_id, m.yes_team_id <> g.home_team_id;
+
+-- name: settlements_against_results()
+-- What was recorded as paid, beside what was played: the other team, or earlier than the result or
+-- than a later bar of the market.
+SELECT m.ticker, s.outcome, g.game_key, g.home_score, g.away_score, s.known_at, g.result_known_at
+FROM settlements AS s
+JOIN markets AS m USING (market_id)
+JOIN events AS e USING (event_id)
+JOIN games AS g USING (game_id)
+WHERE s.raw ->> 'rule' = 'recorded'
+  AND g.status = 'final'
+  AND (
+      (s.outcome = 'yes') <> ((m.yes_team_id = g.home_team_id) = (g.home_score > g.away_score))
+      OR s.known_at < g.result_known_at
+      OR EXISTS (
+          SELECT
+          FROM market_candles AS c
+          WHERE c.market_id = s.market_id
+            AND c.bar_end_ts > s.known_at
+      )
+  )
+ORDER BY m.ticker
+LIMIT 20;

@@ -263,3 +263,27 @@ def _snapshot_id(conn: psycopg.Connection) -> int:
     row = conn.execute("SELECT source_snapshot_id FROM source_snapshots LIMIT 1").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_checks_find_a_settlement_before_its_result_or_against_it(
+    conn: psycopg.Connection, feed: Feed
+) -> None:
+    from precog_pipelines.defs.ingestion.checks import quote_problems, settlement_problems
+
+    found = feed(a_market(), a_market("LAL", "DEN", "LAL", (80, 120), SPRING, AWAY_BARS))
+    load(conn, found, 2025, 2026)
+    assert settlement_problems(conn) == []
+    assert not any(quote_problems(conn).values())
+    conn.execute("UPDATE games SET home_score = 70 WHERE home_score = 120")
+    conn.execute(
+        "INSERT INTO market_candles (market_id, period_s, bar_end_ts, close_price, volume, "
+        "known_at) SELECT market_id, 60, known_at + INTERVAL '1 minute', 0.99, 1, "
+        "known_at + INTERVAL '1 minute' FROM settlements WHERE outcome = 'yes'"
+    )
+    assert len(settlement_problems(conn)) == 2
+    conn.execute(
+        "INSERT INTO market_snapshots (market_id, observed_at, yes_bid, last_price, write_reason, "
+        "source, known_at) SELECT market_id, now(), 0.60, 0.60, 'price', 'recorded_candle', now() "
+        "FROM markets LIMIT 1"
+    )
+    assert len(quote_problems(conn)["quotes_valid"]) == 1

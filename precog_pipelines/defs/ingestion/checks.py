@@ -152,7 +152,10 @@ def market_problems(conn: psycopg.Connection) -> Problems:
             "quotes_valid",
             asset="market_snapshots",
             blocking=True,
-            description="Bid below ask, both on the cent grid between 0 and 1, sizes present.",
+            description=(
+                "Bid below ask, both on the cent grid between 0 and 1, sizes present; quotes of "
+                "recorded candles around their last trade, known when the bar ended."
+            ),
         ),
         dg.AssetCheckSpec(
             "mirrors_consistent",
@@ -198,6 +201,29 @@ def quote_problems(conn: psycopg.Connection) -> Problems:
             ("ticker", "observed_at", "start_at"), queries.quotes_after_kickoff(conn)
         ),
     }
+
+
+@dg.asset_check(
+    asset="market_settlements",
+    name="settlements_follow_results",
+    blocking=True,
+    description=(
+        "A recorded settlement pays for the team that won, and is known neither before the result "
+        "nor before the last bar of its market."
+    ),
+)
+def settlements_follow_results(postgres: PostgresResource) -> dg.AssetCheckResult:
+    with postgres.database().transaction() as conn:
+        problems = settlement_problems(conn)
+    return _result("market_settlements", "settlements_follow_results", problems)
+
+
+def settlement_problems(conn: psycopg.Connection) -> list[dict[str, Any]]:
+    """Recorded settlements that contradict the game or come too early; at most 20."""
+    return _dicts(
+        ("ticker", "outcome", "game", "home_score", "away_score", "known_at", "result_known_at"),
+        load_queries("recorded").settlements_against_results(conn),
+    )
 
 
 def _result(asset: str, name: str, problems: Sequence[Mapping[str, Any]]) -> dg.AssetCheckResult:
