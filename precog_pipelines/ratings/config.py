@@ -41,6 +41,7 @@ class LeagueElo(BaseModel):
     home_advantage: tuple[HomeAdvantage, ...] = Field(min_length=1)
     reversion: Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1)]
     margin: MarginForm
+    margin_power: float = Field(default=1.0, ge=0, le=2)
     mean: float = Field(default=1505.0, ge=800, le=2200)
 
     @model_validator(mode="after")
@@ -57,12 +58,15 @@ class LeagueElo(BaseModel):
             eras=_eras(self.home_advantage),
             reversion=self.reversion,
             margin=self.margin,
+            margin_power=self.margin_power,
             mean=self.mean,
         )
 
     def definition(self) -> dict[str, Any]:
         """What the model version stores: all parameters, without the version itself."""
-        return self.model_dump(mode="json", exclude={"version"})
+        # The published form stays out: versions stored before there was another say nothing of it.
+        published = {"margin_power"} if self.margin_power == 1.0 else set()
+        return self.model_dump(mode="json", exclude={"version"} | published)
 
 
 class EloConfig(BaseModel):

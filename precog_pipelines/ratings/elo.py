@@ -1,5 +1,7 @@
 """Elo ratings: the plain reference implementation, free of any input or output.
 
+``kernel`` computes the same bits compiled, for those who rate the same games thousands of times.
+
 Formulas: FiveThirtyEight's NFL method (https://github.com/fivethirtyeight/nfl-elo-game) and its
 published NBA and NHL margin forms. Ratings stay ``float`` and the order of operations is fixed,
 because an incremental update must reproduce a full recomputation bit for bit. A caller feeds games
@@ -8,7 +10,7 @@ commute.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -37,7 +39,8 @@ class EloParameters:
     ``k`` is the update size in rating points for a margin multiplier of 1; ``reversion`` the share
     of the distance to ``mean`` a team loses between its seasons; ``season_starts`` maps
     (team, season) to a rating that replaces the reversion; ``initial`` gives first ratings, other
-    teams start at ``mean``.
+    teams start at ``mean``. ``margin_power`` bends how a margin counts: 1 as published, 0 not at
+    all, except for the correction by the winner's lead.
     """
 
     k: float
@@ -45,6 +48,7 @@ class EloParameters:
     reversion: float
     margin: MarginForm
     mean: float = 1505.0
+    margin_power: float = 1.0
     initial: Mapping[Any, float] = field(default_factory=dict)
     season_starts: Mapping[tuple[Any, int], float] = field(default_factory=dict)
 
@@ -99,40 +103,35 @@ def expected_score(difference: float) -> float:
     return 1.0 / (1.0 + 10.0 ** (-difference / 400.0))
 
 
-def _football(margin: int, difference: float) -> float:
-    if margin == 0:
-        return math.log(2.0) * 2.2
-    winners_lead = difference if margin > 0 else -difference
-    return math.log(abs(margin) + 1.0) * (2.2 / (0.001 * winners_lead + 2.2))
+def margin_scale(form: MarginForm, margin: int, power: float = 1.0) -> float:
+    """The part of the margin multiplier that depends on the margin alone, to the given power."""
+    size = abs(margin)
+    if form is MarginForm.FOOTBALL:
+        scale = math.log(size + 1.0) if size else math.log(2.0) * 2.2
+    elif form is MarginForm.BASKETBALL:
+        scale = (size + 3.0) ** 0.8
+    elif form is MarginForm.HOCKEY:
+        scale = 0.6686 * math.log(max(size, 1)) + 0.8048
+    else:
+        scale = 1.0
+    return scale if power == 1.0 else scale**power
 
 
-def _basketball(margin: int, difference: float) -> float:
-    winners_lead = 0.0 if margin == 0 else math.copysign(1.0, margin) * difference
-    return (abs(margin) + 3.0) ** 0.8 / (7.5 + 0.006 * winners_lead)
-
-
-def _hockey(margin: int, difference: float) -> float:
-    return 0.6686 * math.log(max(abs(margin), 1)) + 0.8048
-
-
-def _constant(margin: int, difference: float) -> float:
-    return 1.0
-
-
-_MULTIPLIERS: dict[MarginForm, Callable[[int, float], float]] = {
-    MarginForm.FOOTBALL: _football,
-    MarginForm.BASKETBALL: _basketball,
-    MarginForm.HOCKEY: _hockey,
-    MarginForm.NONE: _constant,
-}
-
-
-def margin_multiplier(form: MarginForm, margin: int, difference: float) -> float:
+def margin_multiplier(
+    form: MarginForm, margin: int, difference: float, power: float = 1.0
+) -> float:
     """M for a signed home ``margin`` and the pre-game ``difference`` (home advantage included).
 
     An upset moves more: the winner's lead enters with its sign, without cap or floor.
     """
-    return _MULTIPLIERS[form](margin, difference)
+    scale = margin_scale(form, margin, power)
+    if form is MarginForm.FOOTBALL and margin:
+        winners_lead = difference if margin > 0 else -difference
+        return scale * (2.2 / (0.001 * winners_lead + 2.2))
+    if form is MarginForm.BASKETBALL:
+        winners_lead = 0.0 if margin == 0 else math.copysign(1.0, margin) * difference
+        return scale / (7.5 + 0.006 * winners_lead)
+    return scale
 
 
 class EloTable:
@@ -142,7 +141,6 @@ class EloTable:
         self.parameters = parameters
         self._ratings = dict(checkpoint.ratings) if checkpoint else {}
         self._seasons = dict(checkpoint.seasons) if checkpoint else {}
-        self._multiplier = _MULTIPLIERS[parameters.margin]
         self._advantages: dict[int, float] = {}
 
     def rating(self, team: Hashable, season: int) -> float:
@@ -171,7 +169,10 @@ class EloTable:
         expected = expected_score(difference)
         margin = game.home_score - game.away_score
         actual = 0.5 if margin == 0 else (1.0 if margin > 0 else 0.0)
-        weight = self.parameters.k * self._multiplier(margin, difference)
+        multiplier = margin_multiplier(
+            self.parameters.margin, margin, difference, self.parameters.margin_power
+        )
+        weight = self.parameters.k * multiplier
         shift = weight * (actual - expected)
         home_after = home_before + shift
         away_after = away_before - shift
