@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(config, name="config")
     app.add_typer(kalshi, name="kalshi")
     app.add_typer(alerts, name="alerts")
+    app.add_typer(alerts, name="alert", hidden=True)  # as ALERT-003 writes it
     declare_section("system", "precog_core.system:SystemConfig")
     declare_section("alerts", "precog_core.alerts.config:AlertsConfig")
     declare_section("kalshi", "precog_core.kalshi.config:KalshiConfig")

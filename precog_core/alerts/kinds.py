@@ -151,7 +151,7 @@ _KINDS = (
     ),
     Kind(
         "asset_stale", "medium", "data", "monitoring",
-        "An asset is older than its freshness policy allows.",
+        "Data is older than it ought to be at this time of the year.",
         "Look at its last runs and at the source behind it.",
     ),
     Kind(
@@ -165,14 +165,9 @@ _KINDS = (
         "Describe it in a migration, or correct the source.",
     ),
     Kind(
-        "source_failed", "high", "data", "ingestion",
-        "A source of games or quotes gave nothing usable.",
-        "Read the reason; the last good data stays in place.",
-    ),
-    Kind(
         "channel_down", "medium", "system", "notifications",
         "A way of notification failed for good.",
-        "`precog alerts test --channel …` after correcting it.",
+        "Correct what the error says; `precog alerts test` tries every channel.",
     ),
     Kind("alert_test", "low", "system", "test_component", "A test of the alerts.", "Nothing."),
 )  # fmt: skip

@@ -14,7 +14,7 @@ import psycopg
 from precog_core.alerts.raising import report
 from precog_core.alerts.rules import Severity
 
-_KIND_OF_CHECK = {"leak_alarms": "leak_alarm"}
+_KIND_OF_CHECK = {"leak_alarms": "leak_alarm", "results_fresh": "asset_stale"}
 """Checks whose failure has a kind of its own; all others are check_failed."""
 _LONGEST_REASON = 600
 

@@ -44,6 +44,7 @@ class TokenBucket:
         self._filled_at = clock()
         self._taken: deque[tuple[float, float]] = deque()
         self._warned_at = float("-inf")
+        self.peak = 0.0  # the highest share since this bucket was made
 
     def take(self, tokens: float) -> float:
         """Wait until ``tokens`` are there and use them; returns the seconds waited."""
@@ -80,6 +81,7 @@ class TokenBucket:
     def _note(self, at: float, tokens: float) -> None:
         self._taken.append((at, tokens))
         share = self._share(at)
+        self.peak = max(self.peak, share)
         if share >= WARN_SHARE and at - self._warned_at >= WARN_EVERY_S:
             self._warned_at = at
             _log.warning(

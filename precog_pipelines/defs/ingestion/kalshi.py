@@ -193,11 +193,22 @@ def fee_schedules(
 def opened(
     postgres: PostgresResource, kalshi: KalshiResource, use: Use
 ) -> Iterator["KalshiClient"]:
-    """A client under the settings of this home, closed afterwards."""
-    with postgres.database().connection() as conn:
+    """A client under the settings of this home, closed afterwards; trouble becomes an alert."""
+    from precog_core.kalshi.errors import KalshiError
+    from precog_pipelines.sources.kalshi.alerts import report_trouble, report_use
+
+    database = postgres.database()
+    with database.connection() as conn:
         client = kalshi.open(conn, use)
+    platform = client.config.platform_id
     with client:
-        yield client
+        try:
+            yield client
+        except KalshiError as error:
+            report_trouble(database, platform, error)
+            raise
+        finally:
+            report_use(database, platform, client.transport.limits.read)
 
 
 def materialized(
