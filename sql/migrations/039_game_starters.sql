@@ -3,7 +3,7 @@
 
 CREATE TABLE game_starters (
     game_id BIGINT NOT NULL
-        CONSTRAINT fk_game_starters_game_id REFERENCES games (game_id) ON DELETE CASCADE,
+        CONSTRAINT fk_game_starters_game_id REFERENCES games (game_id) ON DELETE RESTRICT,
     team_id BIGINT NOT NULL
         CONSTRAINT fk_game_starters_team_id REFERENCES teams (team_id) ON DELETE RESTRICT,
     role TEXT NOT NULL
