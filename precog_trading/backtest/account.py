@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from precog_core.prices import PRICE_STEP, PROBABILITY_STEP, ZERO, Action, Side
+from precog_trading.backtest.history import Settlement
 from precog_trading.engine.state import (
     Decision,
     Entry,
@@ -38,9 +39,15 @@ from precog_trading.exchanges.port import TERMINAL
 from precog_trading.ledger.bookings import Booked, PositionBook, balance_steps
 from precog_trading.ledger.holdings import LedgerError, dollars
 from precog_trading.ledger.marks import mark_row
-from precog_trading.ledger.settlement import settle_position
+from precog_trading.ledger.settlement import (
+    Settled,
+    amend_position,
+    payments,
+    settle_position,
+)
 from precog_trading.ledger.statements import Row, as_json
 from precog_trading.ledger.terms import order_terms
+from precog_trading.rules.settlement import contract_value
 
 _CONTRACT_STEP = Decimal("0.01")
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,6 +57,14 @@ _FRESH_POSITION: Row = {
     "unrealized_pnl_pct": None, "target_price": None, "stop_loss_price": None,
     "trailing_stop_active": False, "trailing_stop_type": None, "trailing_stop_distance": None,
     "trailing_stop_price": None, "peak_price": None,
+}  # fmt: skip
+
+_SHARE_STEP = Decimal("0.0001")
+_MARK_STEPS = {
+    "current_price": PRICE_STEP, "unrealized_pnl": PRICE_STEP, "unrealized_pnl_pct": _SHARE_STEP,
+    "target_price": PRICE_STEP, "stop_loss_price": PRICE_STEP,
+    "trailing_stop_distance": _SHARE_STEP, "trailing_stop_price": PRICE_STEP,
+    "peak_price": PRICE_STEP,
 }  # fmt: skip
 
 
@@ -81,6 +96,11 @@ class Position:
     versions: list[Row] = field(default_factory=list)
     stages: dict[int, Decimal] = field(default_factory=dict)
     attempts: list[ExitAttempt] = field(default_factory=list)
+    paid_revision: int = 0
+    paid_value: Decimal | None = None
+    """what settlement paid per contract of the side"""
+    paid: Row = field(default_factory=dict)
+    """the ledger entry of its settlement"""
     seen: OpenPosition | None = None
     """as the engine sees it; None after a change"""
 
@@ -126,6 +146,7 @@ class Account:
         self._place = {row["market_id"]: number for number, row in enumerate(market_rows)}
         self.orders: list[Order] = []
         self.working: list[Order] = []
+        self._working_in: set[int] = set()
         self.fills: list[Row] = []
         self.trades: list[Row] = []
         self.exits: list[Row] = []
@@ -140,6 +161,7 @@ class Account:
         self.through: dict[int, dict[str, Decimal]] = defaultdict(dict)
         """market id → print or bar → contracts our resting orders took from it"""
         self._orders: dict[str, Order] = {}
+        self._settled: list[Position] = []
         self._by_key: dict[str, Position] = {}
         self._entry_keys: set[str] = set()
         self._entered: list[tuple[datetime, str, Entry]] = []
@@ -152,10 +174,13 @@ class Account:
 
     # -- what the engine reads -------------------------------------------------------------------
 
+    def holds(self, market: int) -> bool:
+        """Whether the market at a place has an open position or a working order."""
+        return bool(self.open.get(market)) or market in self._working_in
+
     def held_markets(self) -> set[int]:
         """Places of the markets with an open position or a working order."""
-        held = {market for market, found in self.open.items() if found}
-        return held | {self._place[order.row["market_id"]] for order in self.working}
+        return {market for market, found in self.open.items() if found} | self._working_in
 
     def portfolio(
         self, platform_id: str, games: set[int], now: datetime, cooldown: timedelta
@@ -332,6 +357,7 @@ class Account:
         self.orders.append(order)
         self._orders[intent.client_order_id] = order
         self.working.append(order)
+        self._working_in.add(self._place[decision.market_id])
         if intent.purpose is Purpose.ENTRY:
             entry = Entry(decision.decided_at, decision.strategy_id, market["game_id"])
             self._entered.append((decision.decided_at, decision.platform_id, entry))
@@ -392,6 +418,7 @@ class Account:
 
     def _ended(self, order: Order) -> None:
         self.working.remove(order)
+        self._working_in = {self._place[o.row["market_id"]] for o in self.working}
         row = order.row
         if order.purpose is Purpose.ENTRY and not row["filled_quantity"]:
             entry = Entry(row["decided_at"], row["strategy_id"], row["game_id"])
@@ -422,29 +449,68 @@ class Account:
     def mark(self, mark: PositionMark) -> None:
         """What a look at a position found."""
         position = self.positions[mark.position_id - 1]
-        position.row = {**position.row, **mark_row(mark)}
-        del position.row["position_id"]
-        position.book = replace(position.book, last_mark=mark.mark)
+        columns = mark_row(mark)
+        del columns["position_id"]
+        for name, step in _MARK_STEPS.items():
+            columns[name] = _scaled(columns[name], step)
+        position.row = {**position.row, **columns}
+        position.book = replace(position.book, last_mark=columns["current_price"])
         position.seen = None
 
-    def settle(self, market: int, value: Decimal, revision: int, at: datetime) -> int:
-        """Pay out every open position of a market; returns how many."""
-        due = list(self.open.get(market, ()))
-        entries: list[Row] = []
-        for position in due:
+    def settle(self, final: Mapping[int, Settlement]) -> Settled:
+        """Pay out the open positions of markets that are final; take back what was amended."""
+        due = [
+            (position, final[market])
+            for market, held in self.open.items()
+            if market in final
+            for position in held
+        ]
+        amended = [
+            (position, final[position.market])
+            for position in self._settled
+            if final[position.market].revision > position.paid_revision
+        ]
+        if not due and not amended:
+            return Settled()
+        due.sort(key=lambda pair: (pair[1].known_at, pair[0].position_id))
+        rows, booked = [], []
+        for position, ended in due:
+            facts = self._to_settle(position, ended)
+            rows.append(facts)
+            booked.append(settle_position(self.environment, facts, position.book.executions))
+            self.open[position.market].remove(position)
+            self._settled.append(position)
+        for position, ended in amended:
             facts = {
-                **position.row,
-                "ticker": self._markets[market]["ticker"],
-                "revision": revision,
-                "settlement_value": value,
-                "known_at": at,
+                **self._to_settle(position, ended),
+                "booked_key": position.paid["entry_key"],
+                "booked_amount": position.paid["amount"],
             }
-            columns, booked = settle_position(self.environment, facts, position.book.executions)
+            rows.append(facts)
+            booked.append(amend_position(self.environment, facts, position.book.executions))
+        for (position, ended), (columns, entries) in zip((*due, *amended), booked, strict=True):
             position.change(columns)
-            self.open[market].remove(position)
-            entries += booked
-        self._enter(entries)
-        return len(due)
+            position.paid_revision, position.paid = ended.revision, entries[-1]
+            position.paid_value = contract_value(Side(position.row["side"]), ended.value)
+        self._enter([entry for _, entries in booked for entry in entries])
+        worth = {name: (cash.balance, ZERO) for name, cash in self.cash.items()}
+        for held in self.open_positions():
+            cash, value = worth[held.row["platform_id"]]
+            worth[held.row["platform_id"]] = (cash, value + _marked(held.row))
+        # As a closed position is told: with its own columns, owner and platform.
+        changed = tuple(position.row for position, _ in (*due, *amended))
+        paid = payments(rows, [entries for _, entries in booked], worth)
+        return Settled(0, len(due), changed, paid)
+
+    def _to_settle(self, position: Position, ended: Settlement) -> Row:
+        return {
+            **position.row,
+            "ticker": self._markets[position.market]["ticker"],
+            "revision": ended.revision,
+            "settlement_value": ended.value,
+            "known_at": ended.known_at,
+            "marked_value": _marked(position.row),
+        }
 
     def _enter(self, entries: Sequence[Mapping[str, Any]]) -> None:
         for entry in entries:
@@ -454,6 +520,13 @@ class Account:
             self.entries.append(dict(entry))
         for platform_id, at, delta in balance_steps(entries):
             self.cash.setdefault(platform_id, Cash()).move(delta, at, platform_id)
+
+
+def _marked(row: Row) -> Decimal:
+    """What an open position was last worth, at cost before its first look."""
+    mark: Decimal | None = row["current_price"]
+    worth: Decimal = row["quantity"] * (row["entry_price"] if mark is None else mark)
+    return worth
 
 
 def _attempt(order: Order, row: Row) -> ExitAttempt:
@@ -491,4 +564,5 @@ def _rounding_left(raw: Mapping[str, Any]) -> Decimal:
 
 
 def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:
-    return None if value is None else value.quantize(step)
+    """A value as a NUMERIC column keeps it."""
+    return None if value is None else value.quantize(step, rounding=ROUND_HALF_UP)

@@ -33,7 +33,7 @@ _QUOTE_COLUMNS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Settlement:
     """What a market paid: the value of YES, from when it was known. ``settlement_id`` None is a
     result that nobody has recorded as a settlement yet."""
 
@@ -58,7 +58,7 @@ class History:
     """by market id, the oldest first"""
     quotes: QuoteColumns
     predictions: Mapping[int, tuple[Prediction, ...]]
-    settlements: tuple[Settled, ...]
+    settlements: tuple[Settlement, ...]
     """final ones, the earliest known first"""
     schedules: tuple[FeeSchedule, ...]
     tape: Tape
@@ -133,16 +133,16 @@ def _quotes(
     return quote_columns(places(market, ids), *columns, sources=sources, markets=len(ids))
 
 
-def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settled, ...]:
+def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settlement, ...]:
     """Recorded finalized settlements, and for platforms without a venue the games' results."""
     place = {row["market_id"]: number for number, row in enumerate(markets)}
     found = [
-        Settled(
+        Settlement(
             place[row["market_id"]], row["known_at"], row["settlement_value"], row["revision"],
             row["settlement_id"],
         )
         for row in recorded
-        if row["stage"] == "finalized"
+        if row["stage"] == "finalized" or (row["stage"] == "amended" and row["revision"] > 1)
     ]  # fmt: skip
     known = {settled.market for settled in found}
     for number, row in enumerate(markets):
@@ -152,7 +152,7 @@ def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settl
                 home_score=row["home_score"],
                 away_score=row["away_score"],
             )
-            found.append(Settled(number, row["result_known_at"], value.quantize(PRICE_STEP)))
+            found.append(Settlement(number, row["result_known_at"], value.quantize(PRICE_STEP)))
     return tuple(sorted(found, key=lambda s: (s.known_at, s.market, s.revision)))
 
 

@@ -5,10 +5,12 @@ one instant. Around each, in the order of the paper tick: orders that waited for
 finished, what is known to have ended is settled, the engine decides, and its orders are executed.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 
@@ -19,24 +21,31 @@ from precog_trading.backtest.columns import (
     instant,
     microseconds,
 )
-from precog_trading.backtest.history import FactsAtTime, History, Settled
+from precog_trading.backtest.history import FactsAtTime, History, Settlement
 from precog_trading.config import TradingConfig
 from precog_trading.engine.decide import decide
 from precog_trading.engine.state import (
     Decision,
     Environment,
     Method,
+    OpenBreaker,
     Outcome,
-    Prediction,
+    Portfolio,
+    Purpose,
     Quote,
     Tick,
     TradingState,
 )
 from precog_trading.exchanges.books import TakenLevels
 from precog_trading.exchanges.paper import PaperExchange
+from precog_trading.ledger.holdings import dollars
+from precog_trading.ledger.risk import Rearmed, TrippedBreaker, judge, odd_decision
+from precog_trading.ledger.settlement import Settled
 from precog_trading.ledger.statements import Row
 from precog_trading.tick.batches import tick_id
 from precog_trading.tick.execution import OrderDesk
+from precog_trading.tick.loading import PlatformFacts, TickFacts
+from precog_trading.tick.risk import RiskBooks, equity_points, surroundings
 
 _OBSERVATIONS = 2
 """Quotes before the new one that liquidity_dried_up looks at."""
@@ -61,6 +70,10 @@ class Replay:
     decisions: list[Decision] = field(default_factory=list)
     known_at: dict[str, datetime] = field(default_factory=dict)
     """by decision_key, when quote and prediction were both known"""
+    equity: list[Row] = field(default_factory=list)
+    """rows of ``equity_points``"""
+    tripped: tuple[TrippedBreaker, ...] = ()
+    rearmed: tuple[Rearmed, ...] = ()
     ticks: int = 0
     events: int = 0
     """quotes and predictions that the replay went past"""
@@ -73,8 +86,8 @@ class Replay:
 def replay(setup: Setup) -> Replay:
     """Run the whole history and settle what is held at its end."""
     run = PlainReplay(setup)
-    for at_us, markets in run.batches():
-        run.tick(at_us, markets)
+    for at_us, entries, looks in run.batches():
+        run.tick(at_us, entries, looks)
     run.finish()
     return run.result
 
@@ -144,6 +157,8 @@ class PlainReplay:
         self.facts = FactsAtTime(setup.history)
         self.account = Account(setup.method, setup.environment, setup.history.markets)
         self.result = Replay(self.account)
+        self.books = RiskBooks()
+        self.breakers: tuple[TrippedBreaker, ...] = ()
         self.clock: datetime | None = None
         self._platform = [row["platform_id"] for row in self.history.markets]
         self._event = [row["event_id"] for row in self.history.markets]
@@ -151,11 +166,14 @@ class PlainReplay:
         for number, event in enumerate(self._event):
             self._sisters[event].append(number)
         self._due = list(reversed(self.history.settlements))
+        self._final: dict[int, Settlement] = {}
         self._decided_with: dict[int, int] = {}
         """by market, the observed_at of the newest quote decided on"""
+        told = [p.known_at for found in setup.history.predictions.values() for p in found]
+        self._told = sorted(told)
 
-    def batches(self) -> Iterator[tuple[int, list[int]]]:
-        """Each instant with something new, and its markets in order."""
+    def batches(self) -> Iterator[tuple[int, list[int], list[int]]]:
+        """Each instant with something new: markets with a candidate, markets with a holding."""
         quotes = self.history.quotes
         candidate = entry_candidates(self.setup)
         order = np.lexsort((quotes.market, quotes.known_at))
@@ -166,112 +184,198 @@ class PlainReplay:
         for at, market in prediction_batches(self.setup):
             told[at].append(market)
         self.result.events = len(order) + sum(map(len, told.values()))
-        instants = np.unique(np.append(quotes.known_at[order], np.array(list(told), np.int64)))
-        position = 0
         known = quotes.known_at[order]
+        instants = np.unique(np.append(known, np.array(list(told), np.int64)))
+        position = 0
         for at in instants.tolist():
             end = int(np.searchsorted(known, at, side="right"))
-            markets = set(told.get(at, ()))
+            entries = set(told.get(at, ()))
+            looks: set[int] = set()
             for row in order[position:end].tolist():
                 market = int(quotes.market[row])
                 superseded = self._decided_with.get(market, NONE) >= quotes.observed_at[row]
-                if not superseded and (candidate[row] or self.account.open.get(market)):
-                    markets.add(market)
+                if candidate[row] and not superseded:
+                    entries.add(market)
+                if self.account.holds(market):
+                    looks.add(market)
             position = end
-            if markets:
-                yield at, sorted(markets)
+            if entries or looks:
+                yield at, sorted(entries), sorted(looks)
 
-    def tick(self, at_us: int, markets: list[int]) -> None:
-        """One batch from waiting orders to executed ones."""
+    def tick(self, at_us: int, entries: Sequence[int], looks: Sequence[int]) -> None:
+        """One batch from waiting orders to executed ones, in the order of the paper tick."""
         batch_at = instant(at_us)
         now = max(batch_at, self.clock) if self.clock else batch_at
         if self.account.working:
             self.execute(now)
-        self.settle(now)
-        tick = Tick(tick_id(batch_at), now, self.setup.environment, run_key=self.setup.run_key)
+        settled = self.settle(now)
+        tick = Tick(
+            tick_id(batch_at), now, self.setup.environment, run_key=self.setup.run_key,
+            entries=bool(entries),
+        )  # fmt: skip
         self.result.ticks += 1
-        by_platform: dict[str, list[int]] = defaultdict(list)
-        for market in markets:
-            by_platform[self._platform[market]].append(market)
+        facts = self._load(entries, looks, now)
+        for bundle in facts.bundles:
+            if bundle.platform_id not in self.account.cash:
+                amount = dollars(self.setup.config.paper.starting_cash_usd)
+                self.account.deposit(bundle.platform_id, amount, now, self.setup.run_key)
+                self.books.of(bundle.platform_id).deposited(now, amount)
+                facts = self._load(entries, looks, now)
+        self.result.equity += self.books.settled(settled)
+        facts, breakers = self._judge(facts, entries, looks, now)
         took = False
-        for platform_id, new in sorted(by_platform.items()):
-            took |= self._decide(platform_id, new, tick)
+        for bundle in facts.bundles:
+            took |= self._decide(bundle, breakers, tick, entries)
         self.clock = now
         if took:
             self.execute(now)
 
-    def _decide(self, platform_id: str, new: list[int], tick: Tick) -> bool:
-        now, now_us = tick.decided_at, microseconds(tick.decided_at)
-        if platform_id not in self.account.cash:
-            amount = self.setup.config.paper.starting_cash_usd
-            self.account.deposit(platform_id, amount, now, self.setup.run_key)
-        state, quotes = self._state(platform_id, new, now, now_us)
-        if not quotes:
-            return False
-        playing = {state.markets[quote.market_id].game_id for quote in quotes}
-        told: list[Prediction] = []
-        for game_id in sorted(g for g in playing if g is not None):
-            told += self.facts.predictions(game_id, now)
-        concluded = decide(state, quotes, told, [self.setup.method], tick, self.setup.config)
-        quoted = {quote.market_id: quote for quote in quotes}
-        predicted = {prediction.prediction_id: prediction for prediction in told}
+    def _judge(
+        self, facts: TickFacts, entries: Sequence[int], looks: Sequence[int], now: datetime
+    ) -> tuple[TickFacts, tuple[OpenBreaker, ...]]:
+        """Equity, then breakers; a simulated operator re-arms them the next morning."""
+        self.result.equity += equity_points(self.books, facts, now)
+        config, method = self.setup.config, self.setup.method
+        ids = frozenset(self.history.markets[n]["market_id"] for n in entries)
+        around = {
+            bundle.platform_id: surroundings(
+                bundle, facts, ids, [method], self.setup.environment, config
+            )
+            for bundle in facts.bundles
+        }
+        judgement = judge(
+            self.books.by_platform, around, self.breakers, now, self.setup.environment,
+            config.breaker, config.replay.rearm_at,
+        )  # fmt: skip
+        self.breakers = judgement.open
+        self.result.rearmed += judgement.rearmed
+        self.result.tripped += judgement.tripped
+        if judgement.tripped and self.account.working:
+            self._cancel(now)
+            facts = self._load(entries, looks, now)
+        return facts, tuple(trip.as_open for trip in judgement.open)
+
+    def _cancel(self, at: datetime) -> None:
+        desk = self._desk(at)
+        booked = [
+            desk.cancel(order.row, at, "breaker", "a circuit breaker tripped")
+            for order in list(self.account.working)
+        ]
+        for outcome in booked:
+            self.account.keep(outcome)
+        self.books.booked(booked)
+
+    def _decide(
+        self,
+        bundle: PlatformFacts,
+        breakers: tuple[OpenBreaker, ...],
+        tick: Tick,
+        entries: Sequence[int],
+    ) -> bool:
+        concluded = decide(
+            replace(bundle.state, breakers=breakers), bundle.quotes, bundle.predictions,
+            [self.setup.method], tick, self.setup.config,
+        )  # fmt: skip
+        quoted = {quote.market_id: quote for quote in bundle.quotes}
+        predicted = {p.prediction_id: p for p in bundle.predictions}
         took = False
         for decision in concluded.decisions:
             known = quoted[decision.market_id].known_at
             if decision.prediction_id is not None:
                 known = max(known, predicted[decision.prediction_id].known_at)
             self.result.known_at[decision.decision_key] = known
-            self.result.decisions.append(decision)
             if decision.order is not None:
                 self.account.intend(decision)
                 took = True
+        self.result.decisions += concluded.decisions
         for mark in concluded.marks:
             self.account.mark(mark)
-        for market in new:
-            row = self.history.quotes.latest(market, now_us)
-            if row is not None:
-                self._decided_with[market] = int(self.history.quotes.observed_at[row])
+        self._note_odd(bundle, concluded.decisions)
+        asked = set(entries)
+        for quote in bundle.quotes:
+            market = self.account.place(quote.market_id)
+            if market in asked:
+                self._decided_with[market] = microseconds(quote.observed_at)
         return took
 
-    def _state(
-        self, platform_id: str, new: list[int], now: datetime, now_us: int
-    ) -> tuple[TradingState, tuple[Quote, ...]]:
-        concerned = {*new, *self.account.held_markets()}
+    def _note_odd(self, bundle: PlatformFacts, decisions: Sequence[Decision]) -> None:
+        """Tell the risk book of invalid books and of probabilities far from the market."""
+        gap = self.setup.config.breaker.edge_anomaly_gap
+        seen: set[tuple[datetime, int]] = set()
+        for decision in decisions:
+            if decision.purpose is not Purpose.ENTRY:
+                continue
+            market = bundle.state.markets[decision.market_id]
+            odd = odd_decision(
+                {
+                    "decided_at": decision.decided_at,
+                    "market_id": decision.market_id,
+                    "skip_reason": decision.skip_reason,
+                    "probability": decision.inputs.get("probability"),
+                    "mid": decision.inputs.get("mid"),
+                    "game_id": market.game_id,
+                    "league": market.league,
+                    "strategy_name": self.setup.method.strategy.name,
+                },
+                gap,
+                seen,
+            )
+            if odd is not None:
+                self.books.of(bundle.platform_id).odd(odd)
+
+    def _load(self, entries: Sequence[int], looks: Sequence[int], now: datetime) -> TickFacts:
+        """What the tick reads, as of now: the same facts as in paper, from memory."""
+        now_us, rows, quotes = microseconds(now), self.history.markets, self.history.quotes
+        new = {*entries, *(market for market in looks if self.account.open.get(market))}
+        concerned = {*entries, *looks, *self.account.held_markets()}
         events = {self._event[number] for number in concerned}
         places = sorted(
             (n for event in events for n in self._sisters[event]),
-            key=lambda n: self.history.markets[n]["market_id"],
+            key=lambda n: rows[n]["market_id"],
         )
-        places = [n for n in places if self._platform[n] == platform_id]
-        markets = {}
-        last_quotes: dict[int, Quote] = {}
-        fresh: list[Quote] = []
-        asked = set(new)
+        markets = {rows[n]["market_id"]: self.facts.market(n, now) for n in places}
+        newest: dict[int, Quote] = {}
         for number in places:
-            market_id = self.history.markets[number]["market_id"]
-            markets[market_id] = self.facts.market(number, now)
-            row = self.history.quotes.latest(number, now_us)
-            if row is None:
-                continue
-            quote = self.history.quotes.quote(row, market_id)
-            if number in asked:
-                fresh.append(quote)
-            else:
-                last_quotes[market_id] = quote
-        games = {self.history.markets[n]["game_id"] for n in new}
+            row = quotes.latest(number, now_us)
+            if row is not None:
+                newest[rows[number]["market_id"]] = quotes.quote(row, rows[number]["market_id"])
+        games = {rows[n]["game_id"] for n in (*entries, *looks)}
         cooldown = timedelta(seconds=self.setup.config.gate.cooldown)
-        state = TradingState(
-            markets=markets,
-            portfolio=self.account.portfolio(platform_id, games, now, cooldown),
-            is_writer=True,
-            last_quotes=last_quotes,
-            recent_quotes={
-                self.history.markets[n]["market_id"]: self._before(n, now_us)
-                for n in new
-                if self.account.open.get(n)
-            },
+        accounts = {
+            platform_id: self.account.portfolio(platform_id, games, now, cooldown)
+            for platform_id in self.account.cash
+        }
+        bundles = []
+        for platform_id in sorted({self._platform[n] for n in places}):
+            ids = {rows[n]["market_id"]: n for n in places if self._platform[n] == platform_id}
+            fresh = tuple(newest[i] for i, n in ids.items() if n in new and i in newest)
+            if not fresh:
+                continue
+            playing = sorted({markets[q.market_id].game_id or -1 for q in fresh})
+            state = TradingState(
+                markets={i: markets[i] for i in ids},
+                portfolio=accounts.get(platform_id) or Portfolio(Decimal(0)),
+                is_writer=True,
+                last_quotes={i: newest[i] for i, n in ids.items() if i in newest and n not in new},
+                recent_quotes={
+                    i: self._before(n, now_us)
+                    for i, n in ids.items()
+                    if n in new and self.account.open.get(n)
+                },
+            )
+            told = tuple(p for game in playing for p in self.facts.predictions(game, now))
+            bundles.append(PlatformFacts(platform_id, state, fresh, told))
+        heard = bisect_right(self._told, now)
+        return TickFacts(
+            bundles=tuple(bundles),
+            cash={name: cash.balance for name, cash in self.account.cash.items()},
+            accounts=accounts,
+            unknown_since={},
+            last_quotes=newest,
+            breakers=self.breakers,
+            rearmed={},
+            spoken={self.setup.method.model.model_id: self._told[heard - 1] if heard else None},
         )
-        return state, tuple(fresh)
 
     def _before(self, market: int, now_us: int) -> tuple[Quote, ...]:
         """The two quotes before the newest one of a market, newest last."""
@@ -293,8 +397,10 @@ class PlainReplay:
             return
         desk = self._desk(clock)
         exchange = PaperExchange(desk, self.setup.config.fees.account_precision)
-        for booked in desk.work(exchange):
-            self.account.keep(booked)
+        booked = desk.work(exchange)
+        for outcome in booked:
+            self.account.keep(outcome)
+        self.books.booked(booked)
 
     def _desk(self, clock: datetime) -> OrderDesk:
         rows = [order.row for order in self.account.working]
@@ -335,13 +441,14 @@ class PlainReplay:
                 return quotes.book_row(row)
         return None
 
-    def settle(self, through: datetime | None) -> None:
+    def settle(self, through: datetime | None) -> Settled:
         """Pay out what was known to have ended by then; None: everything."""
         while self._due and (through is None or self._due[-1].known_at <= through):
-            ended: Settled = self._due.pop()
-            self.account.settle(ended.market, ended.value, ended.revision, ended.known_at)
+            ended = self._due.pop()
+            self._final[ended.market] = ended
+        return self.account.settle(self._final)
 
     def finish(self) -> None:
         """After the last quote: waiting orders end unfilled or filled, held positions settle."""
         self.execute(self.history.last + timedelta(days=366))
-        self.settle(None)
+        self.result.equity += self.books.settled(self.settle(None))

@@ -3,6 +3,7 @@
 from precog_trading.backtest.account import Account, Order
 from precog_trading.backtest.recording import RunRows
 from precog_trading.backtest.replay import Replay
+from precog_trading.ledger.risk import OPERATOR
 from precog_trading.ledger.statements import Row
 
 _INTENT = (
@@ -31,8 +32,36 @@ def run_rows(run: Replay) -> RunRows:
         exits=account.exits,
         attempts=account.attempts,
         entries=_entries(account),
+        equity=run.equity,
+        breakers=_breakers(run),
         balances=[v for cash in account.cash.values() for v in cash.versions],
     )
+
+
+def _breakers(run: Replay) -> list[Row]:
+    """Trips, each with its re-arming when the simulated operator came to it."""
+    rearmed = sorted(run.rearmed, key=lambda event: event.at)
+    found = []
+    for trip in run.tripped:
+        event = next(
+            (
+                r
+                for r in rearmed
+                if r.breaker_type == trip.breaker_type and r.at >= trip.triggered_at
+            ),
+            None,
+        )
+        found.append(
+            {
+                "breaker_type": trip.breaker_type,
+                "action": trip.action,
+                "triggered_at": trip.triggered_at,
+                "trigger_value": dict(trip.trigger_value),
+                "resolved_at": None if event is None else event.at,
+                "resolved_by": None if event is None else OPERATOR,
+            }
+        )
+    return found
 
 
 def _order(order: Order) -> Row:

@@ -8,6 +8,7 @@ written nothing but its own row, and is taken up under that row.
 import hashlib
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,7 +32,7 @@ from precog_trading.backtest.report import run_metrics
 from precog_trading.backtest.rows import run_rows
 from precog_trading.config import TradingConfig
 from precog_trading.engine.state import Method
-from precog_trading.ledger.holdings import fold
+from precog_trading.ledger.holdings import Execution, fold
 from precog_trading.ledger.settlement import market_settlements
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
 from precog_trading.registry import method_from_row, register_configured
@@ -176,10 +177,17 @@ def require_balance(run: Replay, starting_cash: Decimal) -> None:
     cash = sum((c.balance for c in account.cash.values()), Decimal(0))
     fees = sum((row["fee"] for row in account.fills), Decimal(0))
     cost = gross = Decimal(0)
+    held: dict[str, list[Execution]] = defaultdict(list)
+    for row in account.trades:
+        held[row["position_key"]].append(
+            Execution(
+                row["venue_fill_id"], row["event_ts"], row["action"], row["price"],
+                row["quantity"], row["fee"],
+            )
+        )  # fmt: skip
     for position in account.positions:
-        settled = position.row["status"] == "settled"
-        paid = position.row["exit_price"] if settled else None
-        holding = fold(position.book.executions, settlement_value=paid)
+        executed = held[position.row["position_key"]]
+        holding = fold(executed, settlement_value=position.paid_value)
         cost += holding.cost
         gross += holding.gross_realized
     deposits = starting_cash * len(account.cash)
