@@ -12,6 +12,7 @@ import psycopg
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_core.prices import Side, own_side
+from precog_trading.explain.again import decided_again
 from precog_trading.explain.evidence import features_check, model_links
 from precog_trading.explain.gates import gate_rows
 from precog_trading.explain.links import Check, Explanation, Link, equal, holds, missing, unknown
@@ -50,6 +51,7 @@ def explain_decision(conn: psycopg.Connection, database: Database, decision_id: 
     if decision is None:
         raise PrecogError(f"there is no decision {decision_id}; see table decisions")
     links = _decision_links(conn, database, decision)
+    links.insert(1, decided_again(conn, decision))
     return Explanation("decision", decision_id, links, decision_words(decision), _gates(decision))
 
 

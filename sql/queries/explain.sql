@@ -152,3 +152,127 @@ SELECT
     r.artifact_uri
 FROM runs AS r
 WHERE r.run_uuid = :run_id;
+
+-- name: tick_of(tick_id, environment, backtest_run_id, decided_at)^
+-- What a tick looked at: its first decision bounds what came before, its entries are the candidates.
+SELECT
+    min(d.decision_id) AS first_id,
+    array_agg(DISTINCT d.market_id) FILTER (WHERE d.purpose = 'entry') AS market_ids,
+    array_agg(DISTINCT d.model_id) FILTER (WHERE d.purpose = 'entry') AS model_ids,
+    array_agg(DISTINCT d.method_id) FILTER (WHERE d.purpose = 'entry') AS method_ids
+FROM decisions AS d
+WHERE d.tick_id = :tick_id
+  AND d.execution_environment = :environment
+  AND d.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND d.decided_at = :decided_at;
+
+-- name: methods_of_tick(method_ids)
+SELECT
+    me.method_id, me.method_name, me.method_version, me.status, me.risk_config,
+    me.position_mgmt_config, me.execution_config, me.sport_config,
+    s.strategy_id, s.strategy_name, s.strategy_version, s.status AS strategy_status,
+    s.config AS strategy_config, s.league AS strategy_league,
+    pm.model_id, pm.model_name, pm.model_version, pm.status AS model_status,
+    pm.league AS model_league
+FROM methods AS me
+JOIN strategies AS s ON s.strategy_id = me.strategy_id
+JOIN probability_models AS pm ON pm.model_id = me.model_id
+WHERE me.method_id = ANY (CAST(:method_ids AS BIGINT[]))
+ORDER BY me.method_name, me.method_id;
+
+-- name: predictions_at(market_ids, model_ids, now)
+SELECT
+    p.prediction_id, p.game_id, p.model_id, p.training_run_id, p.p_home, p.p_low, p.p_high,
+    p.trained_until, p.event_ts, p.known_at
+FROM predictions AS p
+WHERE p.model_id = ANY (CAST(:model_ids AS BIGINT[]))
+  AND p.known_at <= :now
+  AND p.game_id IN (
+      SELECT e.game_id
+      FROM markets AS m
+      JOIN events AS e ON e.event_id = m.event_id
+      WHERE m.market_id = ANY (CAST(:market_ids AS BIGINT[]))
+  )
+ORDER BY p.prediction_id;
+
+-- name: cash_before(environment, backtest_run_id, first_id, now)
+-- Cash by platform before the orders of a tick: movements known by then that are not of its fills.
+SELECT l.platform_id, sum(l.amount) AS cash
+FROM account_ledger AS l
+LEFT JOIN fills AS f ON f.fill_id = l.fill_id
+LEFT JOIN orders AS o ON o.order_id = f.order_id
+WHERE l.execution_environment = :environment
+  AND l.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND l.known_at <= :now
+  AND (o.decision_id IS NULL OR o.decision_id < :first_id)
+GROUP BY l.platform_id;
+
+-- name: executions_before(environment, backtest_run_id, first_id, now)
+-- Fills of positions that were open before a tick, in the order in which they were booked.
+SELECT
+    p.position_id, p.position_key, p.platform_id, p.market_id, p.side, p.strategy_id, p.model_id,
+    p.method_id, p.entry_time,
+    f.venue_fill_id, f.event_ts AS executed_at, f.action, f.price, f.quantity, f.fee
+FROM positions AS p
+JOIN trades AS t ON t.position_id = p.position_id
+JOIN fills AS f ON f.fill_id = t.fill_id
+JOIN orders AS o ON o.order_id = f.order_id
+WHERE p.execution_environment = :environment
+  AND p.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND o.decision_id < :first_id
+  AND f.known_at <= :now
+  AND NOT EXISTS (
+      SELECT
+      FROM account_ledger AS paid
+      WHERE paid.position_id = p.position_id
+        AND paid.entry_type = 'settlement'
+        AND paid.known_at <= :now
+  )
+ORDER BY p.position_id, f.fill_id;
+
+-- name: orders_before(environment, backtest_run_id, first_id, now)
+-- Orders of earlier ticks: what was filled by then, and whether they still waited.
+SELECT
+    o.client_order_id, o.platform_id, o.market_id, o.side, o.action, o.purpose, o.limit_price,
+    o.quantity - COALESCE(filled.quantity, 0) AS remaining,
+    o.strategy_id, o.model_id, o.method_id, o.position_id, o.exit_condition,
+    COALESCE(filled.quantity, 0) AS filled,
+    o.closed_at IS NULL OR o.closed_at > :now AS waits,
+    d.decided_at, e.game_id
+FROM orders AS o
+JOIN decisions AS d ON d.decision_id = o.decision_id
+JOIN markets AS m ON m.market_id = o.market_id
+JOIN events AS e ON e.event_id = m.event_id
+LEFT JOIN LATERAL (
+    SELECT sum(f.quantity) AS quantity
+    FROM fills AS f
+    WHERE f.order_id = o.order_id
+      AND f.known_at <= :now
+) AS filled ON true
+WHERE o.execution_environment = :environment
+  AND o.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND o.decision_id < :first_id
+ORDER BY o.order_id;
+
+-- name: sales_before(environment, backtest_run_id, first_id, now)
+SELECT t.platform_id, e.game_id, max(t.event_ts) AS exited_at
+FROM trades AS t
+JOIN markets AS m ON m.market_id = t.market_id
+JOIN events AS e ON e.event_id = m.event_id
+WHERE t.execution_environment = :environment
+  AND t.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND t.action = 'sell'
+  AND t.decision_id < :first_id
+  AND t.event_ts > CAST(:now AS TIMESTAMPTZ) - INTERVAL '1 day'
+  AND t.event_ts <= :now
+  AND e.game_id IS NOT NULL
+GROUP BY t.platform_id, e.game_id;
+
+-- name: breakers_at(environment, backtest_run_id, now)
+SELECT breaker_type, action, trigger_value
+FROM circuit_breaker_events
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND triggered_at <= :now
+  AND (resolved_at IS NULL OR resolved_at > :now)
+ORDER BY breaker_event_id;
