@@ -21,6 +21,7 @@ from precog_core.alerts.rules import (
     is_higher,
     judge,
 )
+from tests.conftest import REPOSITORY
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 KEYS = st.dictionaries(
@@ -176,3 +177,11 @@ def test_details_keep_decimals_and_refuse_what_has_no_json_form() -> None:
         plain({"who": object()})
     with pytest.raises(ValueError, match="gap is nan"):
         plain({"gap": float("nan")})
+
+
+def test_the_page_lists_every_kind_as_it_is() -> None:
+    page = (REPOSITORY / "docs" / "alerts.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for kind in KINDS.values():
+        row = f"| `{kind.alert_type}` | {kind.severity} | {kind.means} | {kind.do} |"
+        assert row in rows, f"docs/alerts.md lacks or contradicts: {row}"
