@@ -57,9 +57,11 @@ def register(app: typer.Typer) -> None:
     from precog_trading.desk_commands import approve, edges, paper
     from precog_trading.explain.commands import explain
     from precog_trading.methods.commands import methods
+    from precog_trading.monitor.commands import register as register_monitor
     from precog_trading.reports.commands import report
 
     register_backtest(app)
+    register_monitor(app)
     app.add_typer(explain, name="explain")
     app.add_typer(methods, name="methods")
     app.add_typer(paper, name="paper")

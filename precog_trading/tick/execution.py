@@ -303,8 +303,10 @@ def cancel_working(
     at: datetime,
     code: str,
     why: str,
+    position_id: int | None = None,
 ) -> list[Booked]:
-    """Cancel every intent and resting order in the caller's transaction; those in doubt stay."""
+    """Cancel intents and resting orders in the caller's transaction, all or those of a position;
+    orders in doubt stay."""
     with conn.transaction():
         desk = load_desk(conn, environment, config, schedules, at)
         if desk is None:
@@ -313,6 +315,7 @@ def cancel_working(
             desk.cancel(order, at, code, why)
             for order in desk.orders
             if order["status"] in ("intent", "resting")
+            and position_id in (None, order["position_id"])
         ]
         write_booked(conn, environment, booked)
     return booked

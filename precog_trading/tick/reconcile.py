@@ -26,7 +26,7 @@ from precog_trading.tick.execution import ExchangeOf, directly, load_desk
 
 LOGGER = logging.getLogger(__name__)
 ABSENCES = 2
-Write = Callable[[], AbstractContextManager[None]]
+Write = Callable[[], AbstractContextManager[object]]
 """Opens a transaction of the writer."""
 
 

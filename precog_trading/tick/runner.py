@@ -116,6 +116,13 @@ class RunReport:
         )
 
 
+@dataclass(slots=True)
+class Step:
+    """One transaction of trading, and the decision time it reaches, if any."""
+
+    decided_at: datetime | None = None
+
+
 @dataclass
 class TickRunner:
     """Everything a run of ticks shares: one connection, the configuration, the versions.
@@ -186,9 +193,28 @@ class TickRunner:
             self._note_held()
             return done
 
-    def settle_everything(self) -> TickResult:
-        """Settle whatever is known by now: the last games end after the last quote."""
-        now = datetime.now(UTC)
+    def cancel_all(self, code: str, why: str) -> int:
+        """Take every working order back, whoever gave it; returns how many."""
+        with self._lock(), self._write():
+            canceled = self._cancel(self.clock or datetime.now(UTC), code, why)
+        self._note_held()
+        return canceled
+
+    def by_hand(self, order: Callable[[], datetime]) -> Executed:
+        """Carry out what a person ordered: ``order`` writes decision and intent, and says when."""
+        with self._lock():
+            with self._write() as step:
+                step.decided_at = order()
+            done = self._execute(step.decided_at or datetime.now(UTC))
+            self._note_held()
+            return done
+
+    def cancel_exits(self, position_id: int, at: datetime, why: str) -> int:
+        """Take back the working exit orders of a position; part of the caller's transaction."""
+        return self._cancel(at, "replaced", why, position_id)
+
+    def settle_everything(self, now: datetime) -> TickResult:
+        """Settle whatever is known by ``now``: the last games end after the last quote."""
         with self._lock():
             self._execute(now)
             with self._write():
@@ -406,10 +432,10 @@ class TickRunner:
         if booked:
             self._note_held()
 
-    def _cancel(self, at: datetime, code: str, why: str) -> int:
-        """Take every working order back; how many. Part of the caller's transaction, if any."""
+    def _cancel(self, at: datetime, code: str, why: str, position_id: int | None = None) -> int:
+        """Take working orders back, all or those of a position; how many. In a transaction."""
         booked = cancel_working(
-            self.conn, self.environment, self.config, self.schedules, at, code, why
+            self.conn, self.environment, self.config, self.schedules, at, code, why, position_id
         )
         self.books.booked(booked)
         return len(booked)
@@ -425,17 +451,18 @@ class TickRunner:
             yield moved
 
     @contextmanager
-    def _write(self, decided_at: datetime | None = None) -> Iterator[None]:
+    def _write(self, decided_at: datetime | None = None) -> Iterator[Step]:
         """One transaction of trading: kept only if nobody else has written since the lock."""
         if self.state is None:
             self._catch_up(writer_state(self.conn, self.environment))
         state = self.state
         assert state is not None  # noqa: S101 - just set
+        step = Step(decided_at)
         with self.conn.transaction():
-            yield
+            yield step
             raised = one(
                 self.conn, "trading", "raise_fence",
-                environment=self.environment, fence=state.fence, decided_at=decided_at,
+                environment=self.environment, fence=state.fence, decided_at=step.decided_at,
                 holder=process_name(self.conn),
             )  # fmt: skip
             if raised is None:
@@ -443,7 +470,8 @@ class TickRunner:
                     f"another process has written to the {self.environment} account although this "
                     "one believed to hold its lock; nothing of this step was kept, run it again"
                 )
-        clock = state.clock if decided_at is None else max(decided_at, state.clock or decided_at)
+        at = step.decided_at
+        clock = state.clock if at is None else max(at, state.clock or at)
         self.state = WriterState(clock, raised["fence"])
 
     def _catch_up(self, found: WriterState) -> None:
@@ -466,8 +494,14 @@ def tick_runner(
 ) -> Iterator[TickRunner]:
     """A runner on a connection of its own, with configured versions registered.
 
-    Raises PrecogError for an invalid configuration or halt command, before anything is written.
+    Raises PrecogError for an invalid configuration or halt command, before anything is written,
+    and for demo and live: only the paper exchange exists, and it must never stand in for a venue.
     """
+    if environment is not Environment.PAPER:
+        raise PrecogError(
+            f"there is no exchange for {environment} orders yet; only paper trades, and the paper "
+            "exchange never stands in for a venue"
+        )
     conn = db.connect(autocommit=True)
     try:
         name = f"precog trading {dagster_run_id[:8] if dagster_run_id else os.getpid()}"
@@ -478,10 +512,9 @@ def tick_runner(
         conn.execute("SET plan_cache_mode = force_generic_plan")
         for setting in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
             conn.execute(f"SET enable_{setting} = off")
-        if environment is Environment.PAPER:
-            # Nothing outside this database sees a paper order: a crash of the machine loses the
-            # last commits whole and in order, and the next run makes them again. Never elsewhere.
-            conn.execute("SET synchronous_commit = off")
+        # Nothing outside this database sees a paper order: a crash of the machine loses the last
+        # commits whole and in order, and the next run makes them again. Never elsewhere.
+        conn.execute("SET synchronous_commit = off")
         with conn.transaction():
             config = load_section("trading", TradingConfig, conn=conn)
             created = register_configured(conn)
@@ -567,7 +600,7 @@ def run_waiting(
             pending_batches(conn, runner.config, runner.environment, maximum=1, now=now)
         )
     if not remaining:
-        final = runner.settle_everything()
+        final = runner.settle_everything(now)
         summary = replace(
             summary,
             settlements=summary.settlements + final.settlements,

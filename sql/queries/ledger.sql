@@ -650,3 +650,45 @@ LEFT JOIN LATERAL (
     WHERE e.position_id = p.position_id
 ) AS x ON true
 ORDER BY p.position_id;
+
+-- name: position_to_close(position_id, environment, until)^
+-- A position with the newest quote of its market known by then.
+SELECT
+    p.position_id, p.position_key, p.platform_id, p.market_id, p.side, p.quantity, p.status,
+    p.strategy_id, p.model_id, p.method_id, m.ticker, a.price_ranges,
+    s.strategy_name || '@' || s.strategy_version AS strategy,
+    pm.model_name || '@' || pm.model_version AS model,
+    me.method_name || '@' || me.method_version AS method,
+    q.observed_at, q.known_at, q.yes_bid, q.yes_ask
+FROM positions AS p
+JOIN markets AS m ON m.market_id = p.market_id
+LEFT JOIN strategies AS s ON s.strategy_id = p.strategy_id
+LEFT JOIN probability_models AS pm ON pm.model_id = p.model_id
+LEFT JOIN methods AS me ON me.method_id = p.method_id
+LEFT JOIN LATERAL (
+    SELECT ma.price_ranges
+    FROM market_attributes AS ma
+    WHERE ma.market_id = p.market_id
+      AND ma.known_at <= :until
+    ORDER BY ma.known_at DESC, ma.row_start_ts DESC
+    LIMIT 1
+) AS a ON true
+LEFT JOIN LATERAL (
+    SELECT x.observed_at, x.known_at, x.yes_bid, x.yes_ask
+    FROM market_snapshots AS x
+    WHERE x.market_id = p.market_id
+      AND x.observed_at <= :until
+      AND x.known_at <= :until
+    ORDER BY x.observed_at DESC
+    LIMIT 1
+) AS q ON true
+WHERE p.position_id = :position_id
+  AND p.execution_environment = :environment;
+
+-- name: last_manual_order(position_id)^
+SELECT status, filled_quantity
+FROM orders
+WHERE position_id = :position_id
+  AND exit_condition = 'manual'
+ORDER BY order_id DESC
+LIMIT 1;
