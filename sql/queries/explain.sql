@@ -276,3 +276,11 @@ WHERE execution_environment = :environment
   AND triggered_at <= :now
   AND (resolved_at IS NULL OR resolved_at > :now)
 ORDER BY breaker_event_id;
+
+-- name: newest_trade(environment)$
+SELECT trade_id
+FROM trades
+WHERE execution_environment = :environment
+  AND backtest_run_id IS NULL
+ORDER BY trade_id DESC
+LIMIT 1;

@@ -106,6 +106,7 @@ def trading_tick(
 ) -> Iterator[dg.MaterializeResult]:
     """Finish what an interrupted run left, decide on the waiting batches, settle, account."""
     from precog_trading.defs.metadata import recent, table_metadata
+    from precog_trading.explain.table import newest_trade
     from precog_trading.ledger.statements import one
     from precog_trading.tick.runner import run_pending
 
@@ -138,6 +139,8 @@ def trading_tick(
     }
     with database.transaction() as conn:
         counts = one(conn, "performance", "activity", environment=ENVIRONMENT) or {}
+        explained = newest_trade(conn, database, ENVIRONMENT)
+        this_run["trades"] = {"explained": dg.MetadataValue.md(explained)}
         for table in _TABLES:
             count = counts["ledger_entries" if table == "account_ledger" else table]
             yield dg.MaterializeResult(

@@ -161,6 +161,9 @@ def test_the_job_writes_every_table_and_every_check_passes(
         columns = written[table]["dagster/column_schema"].value.columns
         assert all(column.description for column in columns), table
         assert "|" in written[table]["preview"].value, table
+    explained = written["trades"]["explained"].value
+    assert "| link of trade 1 | key | verified |" in explained
+    assert "`precog explain trade 1`" in explained
     report = written["performance"]
     assert report["net"].value == 241.25
     assert report["data_source"].value.startswith("simulated quotes")
