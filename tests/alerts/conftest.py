@@ -20,11 +20,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture
 def mail(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
     server = MailServer(certificates.server, "alerts", MAIL_PASSWORD)
-    port = server.start()
+    server.start()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
     monkeypatch.setenv(
         "PRECOG_ALERT_EMAIL_URL",
-        f"mailtos://alerts:{MAIL_PASSWORD}@localhost:{port}?from=precog@example.org"
+        f"mailtos://alerts:{MAIL_PASSWORD}@localhost:{server.port}?from=precog@example.org"
         "&to=you@example.org",
     )
     yield server

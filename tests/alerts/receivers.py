@@ -96,10 +96,11 @@ class MailServer:
             given = isinstance(data, LoginPassword) and (data.login, data.password)
             return AuthResult(success=given == login)
 
+        self.port = _free_port()
         self._controller = Controller(
             self,
             hostname="127.0.0.1",
-            port=_free_port(),
+            port=self.port,
             tls_context=context,
             require_starttls=True,
             auth_required=True,
@@ -113,12 +114,9 @@ class MailServer:
         self.secured.append(session.ssl is not None)
         return "250 taken"
 
-    def start(self) -> int:
-        """Listen; the port."""
+    def start(self) -> None:
+        """Listen on ``port``, which was free when this object was made."""
         self._controller.start()
-        server = self._controller.server
-        assert server is not None
-        return int(server.sockets[0].getsockname()[1])
 
     def stop(self) -> None:
         """Stop listening; a server that was stopped stays so."""
