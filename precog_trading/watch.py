@@ -31,16 +31,18 @@ def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> 
     """
     now = now or datetime.now(UTC)
     conn.execute("SELECT pg_advisory_xact_lock(hashtext('alerts.look'))")
+    after = value(conn, _SOURCES, "last_look") or 0
+    since = now - _PRESENT
     found = [
         *_breakers(conn),
         *_stops(conn),
         *_settlements(conn),
-        *_decisions(conn, now),
+        *_decisions(conn, after, since),
         *_days(conn, limits, now),
         *_unchecked(conn),
         *_codes(conn),
     ]
-    _remember(conn, now)
+    _remember(conn, now, value(conn, _SOURCES, "newest_decision", since=since) or after)
     return len(found)
 
 
@@ -61,9 +63,7 @@ def _settlements(conn: psycopg.Connection) -> Iterator[int]:
         yield events.settlement_mismatch(conn, **row, environment="paper")
 
 
-def _decisions(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
-    after = value(conn, _SOURCES, "last_look") or 0
-    since = now - _PRESENT
+def _decisions(conn: psycopg.Connection, after: int, since: datetime) -> Iterator[int]:
     for row in rows(conn, _SOURCES, "alarming_decisions", after=after, since=since):
         if row["skip_reason"] == "exit_blocked":
             yield events.exit_blocked(
@@ -128,14 +128,13 @@ def _codes(conn: psycopg.Connection) -> Iterator[int]:
         yield events.unknown_code(conn, **row)
 
 
-def _remember(conn: psycopg.Connection, now: datetime) -> None:
-    newest = value(conn, _SOURCES, "newest_decision")
+def _remember(conn: psycopg.Connection, now: datetime, decision_id: int) -> None:
     load_queries("health").note_health(
         conn,
         component="notifications",
         status="healthy",
         at=now,
-        details=as_json({"decision_id": newest}),
+        details=as_json({"decision_id": decision_id}),
         alert_id=None,
     )
 

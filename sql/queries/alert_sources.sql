@@ -91,10 +91,12 @@ WHERE venue_value <> game_value
   )
 ORDER BY settlement_id;
 
--- name: newest_decision()$
-SELECT COALESCE(max(decision_id), 0)
+-- name: newest_decision(since)$
+-- NULL when nothing was decided about the present.
+SELECT max(decision_id)
 FROM decisions
-WHERE execution_environment <> 'backtest';
+WHERE backtest_run_id IS NULL
+  AND decided_at > :since;
 
 -- name: alarming_decisions(after, since)
 -- Decided after the last look and about the present: what a replay decides about the past wakes
@@ -116,7 +118,7 @@ LEFT JOIN strategies AS s USING (strategy_id)
 LEFT JOIN probability_models AS p USING (model_id)
 WHERE d.decision_id > :after
   AND d.decided_at > :since
-  AND d.execution_environment <> 'backtest'
+  AND d.backtest_run_id IS NULL
   AND d.outcome = 'skipped'
   AND d.skip_reason IN ('edge_quarantined', 'exit_blocked')
 ORDER BY
