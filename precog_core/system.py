@@ -18,12 +18,21 @@ class LoggingConfig(BaseModel):
     retention_d: Annotated[int, Field(ge=1, le=365)] = 7
 
 
+class RetentionConfig(BaseModel):
+    """How long what may be forgotten is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    runs_d: Annotated[int, Field(ge=1, le=3650)] = 30
+
+
 class SystemConfig(BaseModel):
     """The whole file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     logging: LoggingConfig = LoggingConfig()
+    retention: RetentionConfig = RetentionConfig()
 
 
 def system_config(conn: psycopg.Connection | None = None) -> SystemConfig:

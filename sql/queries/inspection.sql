@@ -119,3 +119,31 @@ SELECT status, count(*) AS count
 FROM runs
 GROUP BY status
 ORDER BY status;
+
+-- name: forgettable_runs(before, maximum)
+-- In Dagster's database: ended runs that nothing shown rests on any more. What a partition's status,
+-- an asset's last value or a check's last verdict is read from stays, however old.
+WITH shown AS (
+    (
+        SELECT DISTINCT ON (asset_key, partition, dagster_event_type) run_id
+        FROM event_logs
+        WHERE asset_key IS NOT NULL
+          AND dagster_event_type IN (
+              'ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_FAILED_TO_MATERIALIZE'
+          )
+        ORDER BY asset_key, partition, dagster_event_type, id DESC
+    )
+    UNION
+    (
+        SELECT DISTINCT ON (asset_key, check_name, partition) run_id
+        FROM asset_check_executions
+        ORDER BY asset_key, check_name, partition, id DESC
+    )
+)
+SELECT r.run_id
+FROM runs AS r
+WHERE r.status IN ('SUCCESS', 'FAILURE', 'CANCELED')
+  AND r.update_timestamp < :before
+  AND NOT EXISTS (SELECT FROM shown WHERE shown.run_id = r.run_id)
+ORDER BY r.id
+LIMIT :maximum;
