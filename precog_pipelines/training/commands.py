@@ -9,6 +9,11 @@ from rich.table import Table
 
 from precog_core.errors import PrecogError
 
+_LISTED = (
+    "model_id", "model_name", "model_version", "model_type", "league", "status", "activated_at",
+    "approved_by", "trained_at", "trained_until", "git_sha", "mlflow_run_id", "predictions", "n",
+    "brier", "market_brier",
+)  # fmt: skip
 models = typer.Typer(help="Models and how well they predict.", no_args_is_help=True)
 
 
@@ -20,6 +25,39 @@ def register(app: typer.Typer) -> None:
 @models.callback()
 def _models() -> None:
     """Models and how well they predict."""
+
+
+@models.command("list")
+def list_models(
+    league: Annotated[str | None, typer.Option(help="Only this league.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+) -> None:
+    """Every model version: its status, last fit, predictions, and Brier score beside the market."""
+    from precog_core.database import open_database
+    from precog_core.database.queries import load_queries
+
+    with open_database() as database, database.connection() as conn:
+        rows = list(load_queries("probability_models").list_models(conn, league=league))
+    found = [dict(zip(_LISTED, row, strict=True)) for row in rows]
+    if as_json:
+        typer.echo(json.dumps({"models": found}, default=str, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    shown = ("model", "league", "status", "trained until", "predictions", "n", "Brier", "market")
+    for name in shown:
+        table.add_column(name)
+    for row in found:
+        table.add_row(
+            f"{row['model_name']} {row['model_version']}",
+            row["league"] or "any",
+            row["status"],
+            f"{row['trained_until']:%Y-%m-%d}" if row["trained_until"] else "never",
+            f"{row['predictions']:,}",
+            *("" if row[n] is None else f"{row[n]}" for n in ("n",)),
+            *("" if row[n] is None else f"{row[n]:.4f}" for n in ("brier", "market_brier")),
+        )
+    console = Console(highlight=False)
+    console.print(table if found else "none")
 
 
 @models.command("compare")

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 from typer.testing import CliRunner
@@ -12,9 +13,11 @@ from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.config_exits import PromotionSettings
+from precog_trading.defs.trading.lifecycle import daily_method_review, review_methods
 from precog_trading.ledger.statements import one, rows
 from precog_trading.methods.lifecycle import deprecate_losers, losers, move
 from precog_trading.registry import register_configured
+from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
@@ -204,3 +207,23 @@ def test_the_record_of_a_method_is_a_recount_of_the_ledger(all_databases: Databa
     assert Decimal(method["win_rate"]) == Decimal("0.6667")
     assert abs(Decimal(method["paper_roi"]) - net / cost) < Decimal("0.000001")
     assert "none" in precog("methods", "compare")
+
+
+@pytest.mark.requirement("METH-011")
+def test_methods_are_reviewed_every_morning(all_databases: Database) -> None:
+    assert daily_method_review.default_status is dg.DefaultScheduleStatus.RUNNING
+    result = review_methods.execute_in_process(resources={"postgres": PostgresResource()})
+    assert result.output_for_node("withdraw_losers") == 0
+
+
+def test_every_model_is_listed_with_its_last_fit(all_databases: Database) -> None:
+    assert "none" in precog("models", "list")
+    with all_databases.transaction() as conn:
+        season.create_league(conn)
+    (model,) = json.loads(precog("models", "list", "--json"))["models"]
+    assert (model["model_name"], model["status"], model["predictions"]) == (
+        "nfl-xgboost", "testing", 0,
+    )  # fmt: skip
+    assert model["mlflow_run_id"] == f"run-{model['model_id']}"
+    assert "nfl-xgboost v1.0" in precog("models", "list", "--league", "nfl")
+    assert "none" in precog("models", "list", "--league", "nba")
