@@ -27,7 +27,7 @@ _CRITICAL_BREAKERS = ("reconcile_mismatch", "unknown_order", "auth_error")
 _KINDS = (
     Kind(
         "kill_switch", "critical", "risk", "risk",
-        "Trading was stopped, by a person, by PRECOG_HALT or by a rule.",
+        "A person stopped trading.",
         "Find out why; `precog resume` when it is safe.",
     ),
     Kind(
