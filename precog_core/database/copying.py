@@ -71,8 +71,26 @@ def copy_arrays(
     column with NULLs. Rows are stored in order, except that within 65,536 rows those with the same
     columns NULL stay together. Raises ValueError for a type that no array can hold.
     """
-    nulls = nulls or {}
-    count = next(len(column) for column in columns.values() if not isinstance(column, str))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with conn.cursor() as cursor:
+        rows = encoded_rows(conn, table, columns, nulls or {})
+        with cursor.copy(statement) as copy:
+            copy.write(_HEADER)
+            for block in rows:
+                copy.write(block)
+            copy.write(_TRAILER)
+    return _length(columns)
+
+
+def encoded_rows(
+    conn: psycopg.Connection,
+    table: str,
+    columns: "Mapping[str, np.ndarray | str]",
+    nulls: "Mapping[str, np.ndarray]",
+) -> Iterator[bytes]:
+    """What ``copy_arrays`` sends between header and trailer, as large blocks."""
     oids = _column_types(conn, table, tuple(columns))
     for name, oid in zip(columns, oids, strict=True):
         wanted = "text" if isinstance(columns[name], str) else "a number, a date or an instant"
@@ -80,17 +98,13 @@ def copy_arrays(
             oid != _TEXT_OID and oid not in _KINDS
         ):
             raise ValueError(f"column {name} of {table} has type OID {oid}; expected {wanted}")
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(_HEADER)
-        for start in range(0, count, _CHUNK_ROWS):
-            part = slice(start, min(start + _CHUNK_ROWS, count))
-            for block in _encoded(columns, oids, nulls, part):
-                copy.write(block)
-        copy.write(_TRAILER)
-    return count
+    count = _length(columns)
+    parts = (slice(n, min(n + _CHUNK_ROWS, count)) for n in range(0, count, _CHUNK_ROWS))
+    return (block for part in parts for block in _encoded(columns, oids, nulls, part))
+
+
+def _length(columns: "Mapping[str, np.ndarray | str]") -> int:
+    return next(len(column) for column in columns.values() if not isinstance(column, str))
 
 
 def _encoded(
@@ -115,16 +129,18 @@ def _encoded(
                 text = columns[name]
                 size = len(text.encode()) if isinstance(text, str) else 0
                 layout.append((name, f"S{size}" if size else _WIRE[_KINDS[oid]][0]))
-        block = np.empty(len(rows), dtype=np.dtype(layout))
-        block["fields"] = len(names)
+        # Lengths and constants once, then only what differs from row to row.
+        row = np.zeros(1, dtype=np.dtype(layout))
+        row["fields"] = len(names)
+        for n, name in enumerate(names):
+            row[f"size {name}"] = -1 if value >> n & 1 else row.dtype[name].itemsize
+        for name, text in columns.items():
+            if isinstance(text, str):
+                row[name] = text.encode()
+        block = np.repeat(row, len(rows))
         for n, (name, oid) in enumerate(zip(names, oids, strict=True)):
-            if value >> n & 1:
-                block[f"size {name}"] = -1
-                continue
             column = columns[name]
-            block[f"size {name}"] = block.dtype[name].itemsize
-            if isinstance(column, str):
-                block[name] = column.encode()
+            if isinstance(column, str) or value >> n & 1:
                 continue
             epoch = _WIRE[_KINDS[oid]][1]
             # A slice instead of positions where every row has the same columns NULL.

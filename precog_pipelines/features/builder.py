@@ -236,16 +236,16 @@ class _Results:
     ) -> tuple[Floats, Floats, Floats, Instants]:
         """Games of the season known at ``at``, days since the last, last margins, known when."""
         key = self._key(team_id, season)
-        _, count = self._timeline.known(key, at)
-        places = self._timeline.recent(key, at, RECENT_GAMES)
+        known = self._timeline.known(key, at)
+        count = known.count
+        places = known.recent(RECENT_GAMES)
         recent = take(self._margin, places, np.nan)
         days_since = np.where(count > 0, day - take(self._day, places[0], 0), np.nan)
-        latest = self._timeline.latest(key, at)
         return (
             count.astype(np.float64),
             days_since,
             recent,
-            take(self._known_at, latest, NEVER),
+            take(self._known_at, known.latest(), NEVER),
         )
 
 
@@ -261,7 +261,7 @@ def _rating(
 
     The operations of ``elo.season_start`` in their order, so that the bits agree.
     """
-    newest = timeline.newest(team_id, at)
+    newest = timeline.known(team_id, at).newest()
     last = take(ratings.rating_after, newest, elo.mean)
     reverted = elo.mean * elo.reversion + last * (1.0 - elo.reversion)
     new_season = (newest >= 0) & (take(ratings.season, newest, 0) != season)

@@ -43,7 +43,7 @@ def glicko(facts: GlickoFacts, games: GameFacts, moments: Moments) -> GlickoPair
     season, day = games.season[moments.game], games.day[moments.game]
 
     def side(team_id: _Numbers) -> GlickoStates:
-        last = timeline.newest(team_id, moments.at)
+        last = timeline.known(team_id, moments.at).newest()
         rating = take(facts.rating, last, MEAN)
         reverted = MEAN * parameters.reversion + rating * (1.0 - parameters.reversion)
         volatility = take(facts.volatility, last, parameters.volatility)
@@ -77,7 +77,7 @@ def strength(facts: StrengthFacts, games: GameFacts, moments: Moments) -> Streng
     season = games.season[moments.game]
 
     def side(team_id: _Numbers) -> StrengthStates:
-        last = timeline.newest(team_id, moments.at)
+        last = timeline.known(team_id, moments.at).newest()
         new_season = take(facts.season, last, 0) != season
         kept = np.where(new_season, 1.0 - parameters.reversion, 1.0)
         drift = np.where(new_season, parameters.season_drift, parameters.drift)
@@ -99,9 +99,10 @@ def strength(facts: StrengthFacts, games: GameFacts, moments: Moments) -> Streng
 def market(facts: QuoteFacts, games: GameFacts, moments: Moments) -> MarketStates:
     """The first and the last price of each game known at the moment."""
     game_id = games.game_id[moments.game]
-    last = Timeline(facts.game_id, facts.known_at).newest(game_id, moments.at)
+    last = Timeline(facts.game_id, facts.known_at).known(game_id, moments.at).newest()
     # Backwards in time the newest is the first.
-    backwards = Timeline(facts.game_id[::-1], facts.known_at[::-1]).newest(game_id, moments.at)
+    reversed_facts = Timeline(facts.game_id[::-1], facts.known_at[::-1])
+    backwards = reversed_facts.known(game_id, moments.at).newest()
     first = np.where(backwards >= 0, len(facts.game_id) - 1 - backwards, -1)
     return MarketStates(
         opening=take(facts.price, first, np.nan),

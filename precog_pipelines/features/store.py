@@ -5,7 +5,7 @@ goes straight into the table by COPY; where rows exist the new ones are staged a
 database first, so that running again changes no row.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -126,6 +126,8 @@ def compute_features(
 
     Raises PrecogError when a finished game up to the last season has no rating yet.
     """
+    # Playing order is sorted by the server: a hundred thousand games fit in memory, not in 4 MB.
+    conn.execute("SET LOCAL work_mem = '64MB'")
     last = max(seasons)
     model_id = find_elo_model(conn, league, elo)
     require_rated(conn, model_id, league, last)
@@ -223,7 +225,20 @@ def _copy(
     feature_ids: Sequence[int],
     dagster_run_id: str | None,
 ) -> None:
-    """Append ``table`` to the store, or to the staging table when no run is given.
+    """Append ``table`` to the store, or to the staging table when no run is given."""
+    for columns, nulls in blocks(table, feature_ids):
+        if dagster_run_id is None:
+            copy_arrays(conn, "feature_staging", columns, nulls)
+        else:
+            del columns["season"]
+            columns |= {"entity_type": "game", "dagster_run_id": dagster_run_id}
+            copy_arrays(conn, "features_historical", columns, nulls)
+
+
+def blocks(
+    table: FeatureTable, feature_ids: Sequence[int]
+) -> Iterator[tuple[dict[str, np.ndarray | str], dict[str, np.ndarray]]]:
+    """Columns of the tall rows and where they are NULL, some thousand moments at a time.
 
     Moment by moment, because that is the order of the index.
     """
@@ -236,18 +251,13 @@ def _copy(
         columns: dict[str, np.ndarray | str] = {
             "feature_id": np.tile(ids, moments),
             "entity_id": np.repeat(table.game_id[part], len(ids)),
+            "season": np.repeat(table.season[part], len(ids)),
             "event_ts": np.repeat(table.event_at[part], len(ids)),
             "known_at": np.stack([column[part] for column in table.known_at], axis=1).ravel(),
             "feature_value": values,
             "source_snapshot_id": snapshots,
         }
-        nulls = {"feature_value": np.isnan(values), "source_snapshot_id": snapshots == 0}
-        if dagster_run_id is None:
-            columns["season"] = np.repeat(table.season[part], len(ids))
-            copy_arrays(conn, "feature_staging", columns, nulls)
-        else:
-            columns |= {"entity_type": "game", "dagster_run_id": dagster_run_id}
-            copy_arrays(conn, "features_historical", columns, nulls)
+        yield columns, {"feature_value": np.isnan(values), "source_snapshot_id": snapshots == 0}
 
 
 _Content = tuple[str, str, str, str, str]
