@@ -14,23 +14,17 @@ from precog_core.prices import ZERO, complement
 from precog_trading.config import AssumeSettings
 from precog_trading.exchanges.paper import Book, Level, consumed_bids
 from precog_trading.exchanges.port import OrderOutcome, OrderTicket
-from precog_trading.rules.assumptions import takes_assumptions
+from precog_trading.rules.assumptions import fills_on_own_book, takes_assumptions
 
 MANUAL = "manual"
 """A quote typed in by a person: there is no next one, so orders meet the one decided on."""
-RECORDED_CANDLE = "recorded_candle"
-"""A quote made from a recorded bar: its sizes are assumed, its successor is not."""
 
 
 def meets_own_quote(
     source: str, platform_id: str, environment: str, settings: AssumeSettings
 ) -> bool:
     """Whether an order fills on the quote it was decided on instead of the next one recorded."""
-    if source == MANUAL:
-        return True
-    return source != RECORDED_CANDLE and takes_assumptions(
-        source, platform_id, environment, settings
-    )
+    return source == MANUAL or fills_on_own_book(source, platform_id, environment, settings)
 
 
 def assumed_size(

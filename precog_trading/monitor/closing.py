@@ -16,7 +16,8 @@ from precog_trading.ledger.bookings import MANUAL
 from precog_trading.ledger.statements import Row, as_json, change, one, rows
 from precog_trading.rules.ids import client_order_id, decision_key
 from precog_trading.tick.batches import pending_batches
-from precog_trading.tick.runner import TickRunner, tick_runner
+from precog_trading.tick.runner import tick_runner
+from precog_trading.tick.steps import TickRunner
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.engine.state import Environment
 from precog_trading.tick.execution import ExchangeOf, directly
-from precog_trading.tick.runner import RunReport, TickRunner, run_waiting, tick_runner
+from precog_trading.tick.runner import RunReport, run_waiting, tick_runner
+from precog_trading.tick.steps import TickRunner
 
 LOGGER = logging.getLogger(__name__)
 _ERRORS_KEPT = timedelta(minutes=5)

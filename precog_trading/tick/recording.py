@@ -4,6 +4,7 @@ All of it belongs to the transaction of the tick, so an order without its decisi
 without the tick's others, cannot exist. Keys make a second writing of the same tick a no-op.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from precog_trading.engine.state import Decision, PositionMark, Prediction, Quot
 from precog_trading.ledger.marks import mark_row
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 from precog_trading.ledger.terms import order_terms
+
+LOGGER = logging.getLogger(__name__)
 
 
 def record(
@@ -53,7 +56,25 @@ def record(
         writes.append(("trading", "insert_order_intents", {"rows": as_json(intents)}))
     if writes:
         rows_of_all(conn, *writes)
+    for decision in new:
+        _tell(decision)
     return new
+
+
+def _tell(decision: Decision) -> None:
+    """One event per decision: the log alone says what was considered, taken or refused, and why."""
+    LOGGER.info(
+        "%s %s", decision.purpose, decision.skip_reason or decision.outcome,
+        extra={
+            "tick_id": decision.tick_id,
+            "decision_key": decision.decision_key,
+            "market_id": decision.market_id,
+            "side": str(decision.side),
+            "exit_condition": decision.exit_condition,
+            "edge": decision.edge,
+            "quantity": decision.quantity,
+        },
+    )  # fmt: skip
 
 
 def _run_id(decision: Decision) -> str:

@@ -9,7 +9,8 @@ from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.ledger.audit import verify_ledger
 from precog_trading.tick.batches import pending_batches
-from precog_trading.tick.runner import TickRunner, run_pending, tick_runner
+from precog_trading.tick.runner import run_pending, tick_runner
+from precog_trading.tick.steps import TickRunner
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR, MINUTE, Game
 
