@@ -33,6 +33,7 @@ LEAGUE = "ncaaf"
 SEASONS = list(range(2009, 2015))
 TESTED = [2012, 2013, 2014]
 AHEAD = 2015
+FAMILIES = ("elo", "ensemble", "logistic", "xgboost")
 # A league in which Elo is a good and calibrated model: it then passes the gate by itself.
 SEED = 4
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -71,9 +71,7 @@ class Logistic:
 
         if len(features) == 0:
             return np.empty(0)
-        return inverse_logit(
-            self.inputs.design(features) @ np.asarray(self.weights) + self.intercept
-        )
+        return inverse_logit(_row_sums(self.inputs.design(features), self.weights) + self.intercept)
 
     def gain_shares(self) -> dict[str, float]:
         """Each column's share of the summed absolute weights (of z-scores); sums to 1."""
@@ -110,7 +108,7 @@ class Anchored:
         if len(features) == 0:
             return np.empty(0)
         anchor = logit(features[MARKET_COLUMN].to_numpy(dtype=float))
-        moved = self.inputs.design(features) @ np.asarray(self.weights) + self.intercept
+        moved = _row_sums(self.inputs.design(features), self.weights) + self.intercept
         return inverse_logit(anchor + moved)
 
     def gain_shares(self) -> dict[str, float]:
@@ -223,6 +221,13 @@ def fit_inputs(features: "pd.DataFrame") -> Inputs:
         # A constant column stays 0 after centring, whatever it is divided by.
         scales=tuple(float(s) if s > 0 else 1.0 for s in scales),
     )
+
+
+def _row_sums(design: "np.ndarray", weights: Sequence[float]) -> "np.ndarray":
+    """Each row's weighted sum. Not a matrix product: its last bits depend on the other rows."""
+    import numpy as np
+
+    return np.ascontiguousarray(design * np.asarray(weights)).sum(axis=1)
 
 
 def _shares(columns: Sequence[str], weights: Sequence[float]) -> dict[str, float]:

@@ -15,10 +15,13 @@ from precog_pipelines.features.store import write_features
 from precog_pipelines.partitions import league_season
 from precog_pipelines.resources import MlflowResource, PostgresResource
 from tests.synthetic_league import GameRow, store
-from tests.trained_league import AHEAD, LEAGUE, SEASONS, TESTED, Home
+from tests.trained_league import AHEAD, FAMILIES, LEAGUE, SEASONS, TESTED, Home
 
 ASSETS = dg.load_assets_from_modules([models, evaluation, approval, prediction_assets])
-TRAINING = ("elo_model", "win_probability_model", "model_evaluation", "approved_model")
+TRAINING = (
+    "elo_model", "logistic_model", "win_probability_model", "ensemble_model",
+    "market_anchored_model", "model_evaluation", "approved_model",
+)  # fmt: skip
 RESOURCES = {"postgres": PostgresResource(), "mlflow": MlflowResource()}
 
 
@@ -69,13 +72,17 @@ def test_one_run_trains_judges_and_approves_and_the_next_predicts(
 ) -> None:
     result = train(instance, *TRAINING)
     assert result.success
-    assert checks(result) == {"calibration": True, "leak_alarms": True, "sanity_bands": True}
+    assert checks(result) == {
+        "calibration": True, "leak_alarms": True, "sanity_bands": True, "gate_passed": True,
+    }  # fmt: skip
     boosted = metadata(result, "win_probability_model")
     assert boosted["dagster/row_count"].value == len(TESTED) + 1
     assert boosted["created"].value is True
     assert boosted["mlflow_run"].url.startswith("http://127.0.0.1:5000/#/experiments/")
     assert boosted["reliability"].md_str.startswith("![reliability](data:image/png;base64,")
     assert 0.15 < boosted["brier"].value < 0.27
+    left_out = metadata(result, "market_anchored_model")["left_out"].data
+    assert "has no recorded or assumed price" in left_out[LEAGUE]
     judged = metadata(result, "model_evaluation")
     assert "Better than the home rate" in judged["verdict"].md_str
     approved = metadata(result, "approved_model")
@@ -235,7 +242,7 @@ def test_once_predicted_a_game_waits_for_its_next_moment(
     with trained_home.db.transaction() as conn:
         write_features(conn, LEAGUE, [AHEAD], now=datetime.now(UTC), dagster_run_id="run")
     result = predict(instance, AHEAD, AHEAD)
-    assert metadata(result, "predictions")["rows_inserted"].value == 2
+    assert metadata(result, "predictions")["rows_inserted"].value == len(FAMILIES)
     assert isinstance(tick(), dg.SkipReason)
     # At the decision it is due again.
     with trained_home.db.transaction() as conn:

@@ -19,12 +19,11 @@ from precog_pipelines.training.judging import (
     write_evaluations,
 )
 from precog_pipelines.training.metrics import brier
-from tests.trained_league import AHEAD, LEAGUE, Home
+from tests.trained_league import AHEAD, FAMILIES, LEAGUE, Home
 
 STATUSES = (
     "SELECT model_name, status, approved_by, notes FROM probability_models ORDER BY model_name"
 )
-FAMILIES = ("elo", "ensemble", "logistic", "xgboost")
 NAMES = {family: f"precog-ncaaf-{family}" for family in FAMILIES}
 
 
