@@ -9,17 +9,20 @@ import datetime as dt
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from precog_core.paths import home
-from precog_core.secrets import MASK, is_secret_name, masked
+from precog_core.secrets import MASK, is_secret_name, masked, secret_values
 from precog_core.system import LoggingConfig, system_config
 
 PACKAGES = ("precog_core", "precog_pipelines", "precog_trading", "precog_platform")
+JOURNAL = "precog_journal"
+"""Logger of what happens by the thousand (decisions, orders): it goes to our files and nowhere
+else, since Dagster stores every event of the packages' loggers in its database."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _context: ContextVar[dict[str, str]] = ContextVar("precog_log_context", default={})  # noqa: B039
 
@@ -68,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         event |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(_clean(event), ensure_ascii=False)
+        return json.dumps(_clean(event, secret_values()), ensure_ascii=False)
 
 
 class DailyFiles(logging.Handler):
@@ -137,7 +140,8 @@ def configure_logging(config: LoggingConfig | None = None, folder: Path | None =
     folder = folder or home() / "logs"
     handler = DailyFiles(folder, config.max_file_mb * 1_000_000, config.retention_d)
     handler.setFormatter(JsonFormatter())
-    for package in PACKAGES:
+    logging.getLogger(JOURNAL).propagate = False
+    for package in (*PACKAGES, JOURNAL):
         logger = logging.getLogger(package)
         logger.setLevel(config.level.upper())
         for old in [h for h in logger.handlers if isinstance(h, DailyFiles)]:
@@ -155,7 +159,7 @@ def log_folder() -> Path | None:
     return None
 
 
-def _clean(value: Any, name: str = "") -> Any:
+def _clean(value: Any, secrets: Sequence[str], name: str = "") -> Any:
     """``value`` in JSON's types: secrets masked, decimals as text."""
     if is_secret_name(name):
         return MASK
@@ -165,13 +169,13 @@ def _clean(value: Any, name: str = "") -> Any:
         case float():
             return value if value - value == 0 else str(value)
         case str():
-            return masked(value)
+            return masked(value, secrets)
         case dict():
-            return {str(key): _clean(item, str(key)) for key, item in value.items()}
+            return {str(key): _clean(item, secrets, str(key)) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_clean(item) for item in value]
+            return [_clean(item, secrets) for item in value]
         case Decimal():
             return str(value)
         case dt.date() | dt.datetime():
             return value.isoformat()
-    return masked(str(value))
+    return masked(str(value), secrets)

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 MASK = "********"
 _NAME = re.compile(
@@ -20,17 +22,26 @@ _PEM = re.compile(
 _SHORTEST_SECRET = 6
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a variable, key or header of this name is never shown."""
     return _NAME.search(name) is not None
 
 
-def masked(text: str) -> str:
-    """``text`` without passwords in URLs, tokens, private keys and values of secret variables."""
+def secret_values() -> list[str]:
+    """The values of the environment's secret variables, long enough to be looked for."""
+    values = [os.environ.get(name, "") for name in os.environ if is_secret_name(name)]
+    return [value for value in values if len(value) >= _SHORTEST_SECRET]
+
+
+def masked(text: str, values: Sequence[str] | None = None) -> str:
+    """``text`` without passwords in URLs, tokens, private keys and values of secret variables.
+
+    ``values`` are those of the variables (default: looked up), for who masks many texts at once.
+    """
     text = _PEM.sub(MASK, text)
     for pattern in (_URL_PASSWORD, _BEARER, _ASSIGNED):
         text = pattern.sub(lambda match: match["start"] + MASK, text)
-    for name, value in os.environ.items():
-        if len(value) >= _SHORTEST_SECRET and is_secret_name(name):
-            text = text.replace(value, MASK)
+    for value in secret_values() if values is None else values:
+        text = text.replace(value, MASK)
     return text

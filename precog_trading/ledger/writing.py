@@ -4,6 +4,7 @@ Everything belongs to the caller's transaction. Rows name each other by keys and
 in the statements. Keys also make a repeated writing a refusal or a no-op, never a second booking.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -11,9 +12,12 @@ from typing import Any
 
 import psycopg
 
+from precog_core.logging import JOURNAL
 from precog_trading.ledger.bookings import Booked, balance_steps
 from precog_trading.ledger.holdings import Execution, LedgerError
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, rows_of_all
+
+_JOURNAL = logging.getLogger(f"{JOURNAL}.orders")
 
 
 def write_booked(conn: psycopg.Connection, environment: str, booked: Sequence[Booked]) -> int:
@@ -52,7 +56,24 @@ def write_booked(conn: psycopg.Connection, environment: str, booked: Sequence[Bo
     if writes:
         rows_of_all(conn, *writes)
     book_cash(conn, environment, [entry for b in booked for entry in b.entries])
+    for b in booked:
+        _tell(b)
     return len(fills)
+
+
+def _tell(booked: Booked) -> None:
+    """One event per order that got an outcome, with what was filled."""
+    order = booked.order
+    _JOURNAL.info(
+        "order %s", order["status"],
+        extra={
+            "order_id": order["client_order_id"],
+            "platform_id": booked.platform_id,
+            "fills": len(booked.fills),
+            "filled_quantity": order.get("filled_quantity"),
+            "error_code": order.get("error_code"),
+        },
+    )  # fmt: skip
 
 
 def write_positions(

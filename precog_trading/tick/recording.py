@@ -5,6 +5,7 @@ without the tick's others, cannot exist. Keys make a second writing of the same 
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 import psycopg
 
 from precog_core.errors import PrecogError
-from precog_trading.engine.state import Decision, PositionMark, Prediction, Quote
+from precog_core.logging import JOURNAL
+from precog_trading.engine.state import Decision, Outcome, PositionMark, Prediction, Quote
 from precog_trading.ledger.marks import mark_row
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 from precog_trading.ledger.terms import order_terms
 
-LOGGER = logging.getLogger(__name__)
+_JOURNAL = logging.getLogger(f"{JOURNAL}.decisions")
+_KEY_DIGITS = 16
 
 
 def record(
@@ -56,25 +59,37 @@ def record(
         writes.append(("trading", "insert_order_intents", {"rows": as_json(intents)}))
     if writes:
         rows_of_all(conn, *writes)
-    for decision in new:
-        _tell(decision)
+    _tell(new)
     return new
 
 
-def _tell(decision: Decision) -> None:
-    """One event per decision: the log alone says what was considered, taken or refused, and why."""
-    LOGGER.info(
-        "%s %s", decision.purpose, decision.skip_reason or decision.outcome,
-        extra={
-            "tick_id": decision.tick_id,
-            "decision_key": decision.decision_key,
-            "market_id": decision.market_id,
-            "side": str(decision.side),
-            "exit_condition": decision.exit_condition,
-            "edge": decision.edge,
-            "quantity": decision.quantity,
-        },
-    )  # fmt: skip
+def _tell(decisions: Sequence[Decision]) -> None:
+    """Every decision in the log: those taken one by one, the others by their reason."""
+    refused: dict[str, list[str]] = defaultdict(list)
+    for decision in decisions:
+        if decision.outcome is not Outcome.TAKEN:
+            refused[str(decision.skip_reason)].append(decision.decision_key[:_KEY_DIGITS])
+            continue
+        _JOURNAL.info(
+            "%s taken", decision.purpose,
+            extra={
+                "tick_id": decision.tick_id,
+                "decision_key": decision.decision_key,
+                "market_id": decision.market_id,
+                "side": str(decision.side),
+                "exit_condition": decision.exit_condition,
+                "edge": decision.edge,
+                "quantity": decision.quantity,
+            },
+        )  # fmt: skip
+    if refused:
+        _JOURNAL.info(
+            "%d refused", sum(map(len, refused.values())),
+            extra={
+                "tick_id": decisions[0].tick_id,
+                "refused": {reason: " ".join(keys) for reason, keys in refused.items()},
+            },
+        )  # fmt: skip
 
 
 def _run_id(decision: Decision) -> str:
