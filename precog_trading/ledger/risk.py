@@ -102,6 +102,14 @@ class RiskBook:
         self._peak = max(self._peak, equity)
         return True
 
+    def course(self, first: int = 0) -> list[tuple[datetime, Decimal]]:
+        """(instant, equity) of the points from number ``first`` on, the oldest first."""
+        return list(zip(self._times[first:], self._equity[first:], strict=True))
+
+    def rearmed_at(self, breaker_type: str) -> datetime | None:
+        """When a breaker was last re-armed."""
+        return self._rearmed.get(breaker_type)
+
     def deposited(self, at: datetime, amount: Decimal) -> None:
         """Capital put in, or taken out (negative): neither a gain nor a loss."""
         self._flows.append((at, amount))
