@@ -2,7 +2,7 @@
 -- asking again finds nothing twice.
 
 -- name: breakers_without_alert()
--- Those of a replay are closed by its simulated operator before anybody could read of them.
+-- Those of a replay trip at times long before they are stored; its simulated operator arms them again.
 SELECT
     breaker_event_id AS event_id,
     breaker_type,
@@ -14,6 +14,7 @@ FROM circuit_breaker_events
 WHERE alert_id IS NULL
   AND resolved_at IS NULL
   AND execution_environment <> 'backtest'
+  AND triggered_at > created_at - INTERVAL '1 hour'
 ORDER BY breaker_event_id
 FOR UPDATE;
 

@@ -179,6 +179,33 @@ def test_s15_a_stop_by_a_person_is_critical_and_told_once(db: Database) -> None:
         ]
 
 
+def test_s12_a_breaker_of_the_present_is_told_and_linked_and_one_of_a_replay_is_not(
+    db: Database,
+) -> None:
+    with db.transaction() as conn:
+        for breaker, at in (("drawdown", FIRST_SUNDAY), ("unknown_order", datetime.now(UTC))):
+            conn.execute(
+                "INSERT INTO circuit_breaker_events (breaker_type, execution_environment, action, "
+                "triggered_at, trigger_value) VALUES (%s, 'paper', 'exits_only', %s, '{}')",
+                (breaker, at),
+            )
+        assert look(conn, LIMITS) == 1
+        assert look(conn, LIMITS) == 0
+        assert _alerts(conn) == [
+            (
+                "breaker_tripped",
+                "critical",
+                "paper",
+                "circuit_breaker_events",
+                "Breaker unknown_order opened: exits_only",
+            )
+        ]
+        linked = conn.execute(
+            "SELECT breaker_type FROM circuit_breaker_events WHERE alert_id IS NOT NULL"
+        ).fetchall()
+        assert linked == [("unknown_order",)]
+
+
 def test_a_blocked_exit_is_one_alert_per_position(db: Database) -> None:
     with db.transaction() as conn:
         for blocked_by in ("no_bid", "critical_floor"):
