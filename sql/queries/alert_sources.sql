@@ -2,7 +2,7 @@
 -- asking again finds nothing twice.
 
 -- name: breakers_without_alert()
--- Those of a replay trip at times long before they are stored; its simulated operator arms them again.
+-- Those of a replay trip at times long before they are stored; its simulated operator re-arms them.
 SELECT
     breaker_event_id AS event_id,
     breaker_type,
