@@ -142,9 +142,11 @@ class TickRunner:
 
     def resume(self) -> Executed:
         """Go on with the orders that an earlier run left behind, at their own decision times."""
+        starts = self.state is None
         with self._lock():
             now = self.clock or datetime.now(UTC)
-            self._reconcile(now)
+            if starts:  # afterwards every tick reconciles what it finds in doubt
+                self._reconcile(now)
             if self.controls:
                 with self._write():
                     self._cancel(now, "halted", "trading was halted when it started")
