@@ -7,8 +7,8 @@ import pytest
 
 from precog_core.database import Database
 from precog_trading.ledger.audit import verify_ledger
-from precog_trading.ledger.writing import book_cash
 from precog_trading.ledger.holdings import LedgerError
+from precog_trading.ledger.writing import book_cash
 from precog_trading.reports.summary import equity_curve, equity_plot, trading_summary
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
