@@ -261,3 +261,55 @@ def test_a_writer_that_lost_its_lock_unnoticed_keeps_nothing(db: Database) -> No
         with pytest.raises(PrecogError, match="another process has written"), first._write():
             first.conn.execute("UPDATE trading_writers SET fence = fence + 1")
     assert one(db, "SELECT count(*) FROM decisions") == (0,)
+
+
+def test_in_a_replay_an_operator_rearms_at_nine_the_next_morning(db: Database) -> None:
+    """Simulated quotes: a loss of $258.75 stops entries until 09:00 in New York, and not again."""
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        loss = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", (17, 24))
+        season.add_prediction(conn, league, loss, "0.62")
+        season.add_quote(conn, loss.home, FIRST_SUNDAY - 2 * HOUR, "0.49", "0.50")
+        for day, (home, away) in enumerate((("GB", "DAL"), ("DAL", "GB"))):
+            # Two games late the same evening and the next: 4 h and 28 h after the first began.
+            kickoff = FIRST_SUNDAY + (6 + 24 * day) * HOUR
+            game = season.add_game(conn, league, kickoff, home, away, None)
+            season.add_prediction(conn, league, game, "0.62", at=kickoff - 3 * HOUR)
+            at = kickoff - 2 * HOUR + 5 * MINUTE
+            season.add_quote(conn, game.home, at, "0.49", "0.50")
+    run_pending(db)
+    with db.transaction() as conn:
+        (row,) = breakers(conn)
+        reasons = conn.execute(
+            "SELECT skip_reason FROM decisions WHERE side = 'yes' ORDER BY decided_at"
+        ).fetchall()
+    assert (row["breaker_type"], row["action"]) == ("rapid_loss", "exits_only")
+    assert row["triggered_at"] == FIRST_SUNDAY + 4 * HOUR + 5 * MINUTE
+    assert row["resolved_at"] == datetime(2019, 9, 9, 13, tzinfo=UTC), "09:00 in New York"
+    assert row["resolved_by"] == "simulated operator"
+    assert reasons == [(None,), ("breaker_open",), (None,)]
+
+
+@pytest.mark.requirement("RISK-002")
+def test_a_day_that_loses_its_limit_closes_what_is_open(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """close_all sells even a position that is held to settlement; a gain would never trip."""
+    monkeypatch.setenv("PRECOG__TRADING__BREAKER__DAILY_LOSS", "200")
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        lost = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", (17, 24))
+        held = season.add_game(conn, league, FIRST_SUNDAY + 8 * HOUR, "GB", "DAL", (24, 17))
+        for game in (lost, held):
+            season.add_prediction(conn, league, game, "0.62", at=FIRST_SUNDAY - 4 * HOUR)
+            season.add_quote(conn, game.home, FIRST_SUNDAY - 2 * HOUR, "0.49", "0.50")
+        season.add_quote(conn, held.home, FIRST_SUNDAY + 5 * HOUR, "0.49", "0.50")
+    run_pending(db)
+    with db.transaction() as conn:
+        found = {row["breaker_type"]: row["action"] for row in breakers(conn)}
+        exits = conn.execute(
+            "SELECT exit_condition, exit_priority, quantity_exited, exit_price FROM position_exits"
+        ).fetchall()
+        assert verify_ledger(conn).balanced
+    assert found["daily_loss"] == "close_all"
+    assert exits == [("circuit_breaker", "critical", 500, Decimal("0.49"))]
