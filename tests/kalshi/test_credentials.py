@@ -32,6 +32,7 @@ def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePri
     ).decode()
 
 
+@pytest.mark.requirement("API-002")
 def test_the_signed_text_is_timestamp_method_and_path_without_query() -> None:
     """API-002: the documented example."""
     text = "1703123456789GET/trade-api/v2/portfolio/balance"
@@ -39,6 +40,7 @@ def test_the_signed_text_is_timestamp_method_and_path_without_query() -> None:
     assert signed_text("GET", "/trade-api/ws/v2", NOW_MS) == "1703123456789GET/trade-api/ws/v2"
 
 
+@pytest.mark.requirement("API-002")
 def test_an_rsa_signature_verifies_as_pss_with_a_salt_of_32(rsa_key: rsa.RSAPrivateKey) -> None:
     """API-002: PSS is randomised, so the public key decides and never the bytes."""
     credentials = Credentials("key-1", rsa_key)
@@ -65,6 +67,7 @@ def test_an_ed25519_key_signs_the_same_text_raw() -> None:
     key.public_key().verify(signature, b"1703123456789GET/trade-api/v2/account/limits")
 
 
+@pytest.mark.requirement("API-002")
 def test_a_signed_read_carries_headers_the_venue_can_verify(
     connect: Connect, venue: FakeKalshi, rsa_key: rsa.RSAPrivateKey
 ) -> None:

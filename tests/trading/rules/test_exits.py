@@ -53,6 +53,7 @@ def test_a_calm_position_triggers_nothing() -> None:
     assert triggered(CALM) == []
 
 
+@pytest.mark.requirement("RISK-005")
 @pytest.mark.requirement("EXIT-002")
 @pytest.mark.parametrize(
     ("confidence", "entry", "stop"),
