@@ -140,3 +140,23 @@ def test_every_page_is_in_the_site_and_every_link_leads_somewhere() -> None:
         and not (DOCS / page).parent.joinpath(target).exists()
     ]
     assert broken == []
+
+
+@pytest.mark.requirement("ML-004", "UX-004")
+@pytest.mark.parametrize("page", ["probability", "elo", "kelly", "evaluation"])
+def test_the_examples_of_the_concept_pages_are_true(page: str) -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)^```",
+        (DOCS / f"concepts/{page}.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, f"docs/concepts/{page}.md", "exec"), names)  # noqa: S102
+
+
+@pytest.mark.requirement("ML-004")
+def test_the_four_guides_are_there() -> None:
+    for guide in ("concepts/probability", "concepts/elo", "concepts/evaluation", "ml-roadmap"):
+        assert len((DOCS / f"{guide}.md").read_text().split()) > 150, guide
