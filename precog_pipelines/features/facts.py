@@ -3,7 +3,7 @@
 Instants are microseconds since 1970 UTC, ``NEVER`` where there is none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from precog_core.database.queries import load_queries
 from precog_pipelines.features.quarterback import QuarterbackConfig, StarterFacts
 from precog_pipelines.features.situation import Floats, Instants
 from precog_pipelines.ratings.chain import FinishedResult, facts_as_known
+from precog_pipelines.ratings.config import LeagueRatings
 from precog_pipelines.ratings.glicko import GlickoParameters, GlickoTable
 from precog_pipelines.ratings.strength import StrengthParameters, StrengthTable
 
@@ -107,6 +108,57 @@ class MoreFacts:
     strength: StrengthFacts | None = None
     quotes: QuoteFacts | None = None
     starters: tuple[StarterFacts, QuarterbackConfig] | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """All facts that features of a league rest on; None where no set asks for them.
+
+    ``games`` are whole seasons; everything else reaches back to the first game.
+    """
+
+    games: GameFacts
+    ratings: RatingFacts
+    results: Sequence[FinishedResult] | None = None
+    quotes: QuoteFacts | None = None
+    starters: StarterFacts | None = None
+
+    def more(
+        self, ratings: LeagueRatings | None, quarterback: QuarterbackConfig | None
+    ) -> MoreFacts:
+        """What is derived from the facts with the parameters of the league."""
+        glicko = strength = starters = None
+        if self.results is not None and ratings is not None:
+            glicko = glicko_facts(self.results, ratings.glicko.parameters())
+            strength = strength_facts(self.results, ratings.strength.parameters())
+        if self.starters is not None and quarterback is not None:
+            starters = (self.starters, quarterback)
+        return MoreFacts(glicko, strength, self.quotes, starters)
+
+
+def read_history(
+    conn: psycopg.Connection,
+    league: str,
+    seasons: Sequence[int],
+    sets: Collection[str],
+    *,
+    model_id: int,
+    aligned_since: int | None,
+) -> History:
+    """The facts that ``sets`` need for games of ``seasons``.
+
+    ``aligned_since`` is the first season in which the stored divisions hold; None: in no season.
+    """
+    # Playing order is sorted by the server: a hundred thousand games fit in memory, not in 4 MB.
+    conn.execute("SET LOCAL work_mem = '64MB'")
+    last = max(seasons)
+    return History(
+        read_games(conn, league, list(seasons), aligned_since),
+        read_ratings(conn, model_id, league, last),
+        results=read_results(conn, league, last) if "ratings" in sets else None,
+        quotes=read_quotes(conn, league, list(seasons)) if "market" in sets else None,
+        starters=read_starters(conn, league, last) if "quarterback" in sets else None,
+    )
 
 
 def glicko_facts(games: Sequence[FinishedResult], parameters: GlickoParameters) -> GlickoFacts:

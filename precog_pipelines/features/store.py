@@ -18,16 +18,7 @@ from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_pipelines.features.builder import FeatureTable, build_features
 from precog_pipelines.features.config import FeaturesConfig, features_config
-from precog_pipelines.features.facts import (
-    MoreFacts,
-    glicko_facts,
-    read_games,
-    read_quotes,
-    read_ratings,
-    read_results,
-    read_starters,
-    strength_facts,
-)
+from precog_pipelines.features.facts import History, read_history
 from precog_pipelines.features.registry import Feature, registered
 from precog_pipelines.ratings.config import LeagueElo, elo_config, ratings_config
 from precog_pipelines.ratings.history import find_elo_model, require_rated
@@ -126,38 +117,55 @@ def compute_features(
 
     Raises PrecogError when a finished game up to the last season has no rating yet.
     """
-    # Playing order is sorted by the server: a hundred thousand games fit in memory, not in 4 MB.
-    conn.execute("SET LOCAL work_mem = '64MB'")
-    last = max(seasons)
+    history = stored_history(conn, league, seasons, features, elo=elo, config=config)
+    return build_from(history, league, features, now=now, elo=elo, config=config)
+
+
+def stored_history(
+    conn: psycopg.Connection,
+    league: str,
+    seasons: Sequence[int],
+    features: Sequence[Feature],
+    *,
+    elo: LeagueElo,
+    config: FeaturesConfig,
+) -> History:
+    """The stored facts behind ``features`` of whole seasons.
+
+    Raises PrecogError when a finished game up to the last season has no rating yet.
+    """
     model_id = find_elo_model(conn, league, elo)
-    require_rated(conn, model_id, league, last)
+    require_rated(conn, model_id, league, max(seasons))
+    return read_history(
+        conn,
+        league,
+        seasons,
+        {feature.feature_set for feature in features},
+        model_id=model_id,
+        aligned_since=config.division_alignment_since.get(league),
+    )
+
+
+def build_from(
+    history: History,
+    league: str,
+    features: Sequence[Feature],
+    *,
+    now: datetime,
+    elo: LeagueElo,
+    config: FeaturesConfig,
+) -> FeatureTable:
+    """``features`` of the games of ``history`` with the configured parameters of the league."""
+    ratings = None if history.results is None else ratings_config().league(league)
     return build_features(
-        read_games(conn, league, list(seasons), config.division_alignment_since.get(league)),
-        read_ratings(conn, model_id, league, last),
+        history.games,
+        history.ratings,
         features,
         parameters=elo.parameters(),
         config=config,
         now=now,
-        more=_more_facts(conn, league, seasons, {f.feature_set for f in features}),
+        more=history.more(ratings, config.quarterback.get(league)),
     )
-
-
-def _more_facts(
-    conn: psycopg.Connection, league: str, seasons: Sequence[int], sets: Collection[str]
-) -> MoreFacts:
-    glicko = strength = quotes = None
-    if "ratings" in sets:
-        parameters = ratings_config().league(league)
-        results = read_results(conn, league, max(seasons))
-        glicko = glicko_facts(results, parameters.glicko.parameters())
-        strength = strength_facts(results, parameters.strength.parameters())
-    if "market" in sets:
-        quotes = read_quotes(conn, league, list(seasons))
-    starters = None
-    if "quarterback" in sets:
-        config = features_config().quarterback[league]
-        starters = (read_starters(conn, league, max(seasons)), config)
-    return MoreFacts(glicko, strength, quotes, starters)
 
 
 def write_features(

@@ -1,6 +1,7 @@
-"""``precog ratings`` and ``precog elo verify``."""
+"""``precog ratings``, ``precog elo verify`` and ``precog elo search``."""
 
 import json
+import os
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command("ratings")(ratings)
     elo = typer.Typer(no_args_is_help=True, help="The Elo implementation itself.")
     elo.command("verify")(verify)
+    elo.command("search")(search)
     app.add_typer(elo, name="elo")
 
 
@@ -109,6 +111,93 @@ def verify(
         )
     if not result.passed:
         raise typer.Exit(1)
+
+
+def search(
+    league: Annotated[str, typer.Option(help="League code.")] = "nfl",
+    trials: Annotated[int, typer.Option(min=1, help="Trials the search has in the end.")] = 2_000,
+    first: Annotated[int | None, typer.Option("--from", help="First season judged.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", help="Last season judged; later ones are held out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 42,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Search Elo's parameters by log loss, season by season; stopped, it goes on where it was."""
+    import time
+
+    from precog_core.database import open_database
+    from precog_core.database.queries import load_queries
+    from precog_core.paths import home
+    from precog_pipelines.ratings import search as searching
+    from precog_pipelines.ratings.config import elo_config
+    from precog_pipelines.ratings.history import FinishedGame
+    from precog_pipelines.resources import MlflowResource
+    from precog_pipelines.tracking.runs import Tracking
+
+    elo = elo_config().league(league)
+    with open_database() as database:
+        with database.transaction() as conn:
+            rows = load_queries("ratings").finished_games(conn, league=league, last_season=9999)
+            games = [FinishedGame(*row) for row in rows]
+        if not games:
+            raise PrecogError(
+                f"league {league} has no finished games; materialise the asset games, or run "
+                "`precog bootstrap`"
+            )
+        started = time.perf_counter()
+        found = searching.search(
+            searching.columns_of(games), elo, trials=trials, folder=home() / "searches",
+            name=f"elo-{league}", first=first, last=last, seed=seed,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        mlflow = MlflowResource()
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or database.url("mlflow", driver="psycopg2")
+        tracking = Tracking(uri, mlflow.artifact_root(), mlflow.ui_url())
+        address = searching.record_search(tracking, league, found)
+    if as_json:
+        report = {
+            "league": league,
+            "from": found.window[0],
+            "to": found.window[1],
+            "trials": found.trials,
+            "seconds": round(seconds, 1),
+            "best": found.best_params,
+            "configured": vars(found.configured),
+            "found": vars(found.found),
+            "held_out": found.held_out,
+            "held_out_configured": vars(found.held_out_configured),
+            "held_out_found": vars(found.held_out_found),
+            "run": address,
+        }
+        typer.echo(json.dumps(report))
+        return
+    table = Table(title=f"Elo of {league}, {found.trials} trials, {seconds:.0f} s")
+    for heading in (
+        "seasons",
+        "games",
+        "log loss configured",
+        "found",
+        "Brier configured",
+        "found",
+    ):
+        table.add_column(heading, justify="right")
+    pairs = [(found.window, found.configured, found.found)]
+    if found.held_out:
+        pairs.append((found.held_out, found.held_out_configured, found.held_out_found))
+    for place, (span, before, after) in enumerate(pairs):
+        table.add_row(
+            f"{span[0]}–{span[1]}" + (" held out" if place else ""),
+            f"{after.n:,}",
+            f"{before.log_loss:.5f}",
+            f"{after.log_loss:.5f}",
+            f"{before.brier:.5f}",
+            f"{after.brier:.5f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print(searching.yaml_of(found), highlight=False)
+    console.print(f"MLflow: {address}", soft_wrap=True, highlight=False)
 
 
 def _instant(text: str | None) -> datetime:

@@ -369,3 +369,39 @@ FROM features_historical AS f
 LEFT JOIN games AS g ON g.game_id = f.entity_id
 LEFT JOIN feature_definitions AS d ON d.feature_id = f.feature_id
 LEFT JOIN source_snapshots AS s ON s.source_snapshot_id = f.source_snapshot_id;
+
+-- name: stored_values(game_id, event_ts, feature_ids)
+SELECT feature_id, feature_value, known_at
+FROM features_historical
+WHERE entity_type = 'game'
+  AND entity_id = :game_id
+  AND event_ts = :event_ts
+  AND feature_id = ANY (:feature_ids);
+
+-- name: seasons_with_values(league, feature_ids)
+-- Seasons of which every listed feature has values, and the newest row of the table: what a check
+-- draws its sample with.
+SELECT g.season, max(f.feature_record_id) AS newest
+FROM games AS g
+JOIN features_historical AS f ON f.entity_type = 'game' AND f.entity_id = g.game_id
+WHERE g.league = :league
+  AND f.feature_id = ANY (:feature_ids)
+GROUP BY g.season
+ORDER BY g.season;
+
+-- name: values_at_no_moment(decision_s, day_before_s)^
+-- Values whose time is neither moment of their game: dates were moved after they were computed.
+SELECT count(*) AS misplaced, min(g.game_key) AS example
+FROM features_historical AS f
+JOIN games AS g ON g.game_id = f.entity_id
+WHERE f.entity_type = 'game'
+  AND f.event_ts NOT IN (
+      coalesce(
+          g.kickoff_at - make_interval(secs => :decision_s),
+          CAST(split_part(g.game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York'
+      ),
+      coalesce(
+          greatest(g.kickoff_at - make_interval(secs => :day_before_s), g.known_at),
+          CAST(split_part(g.game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York'
+      )
+  );

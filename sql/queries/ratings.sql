@@ -195,3 +195,20 @@ WHERE h.model_id = :model_id
   AND g.season = :season
   AND g.status = 'final'
 ORDER BY h.event_ts, h.team_id, h.game_id, h.revision DESC;
+
+-- name: ratings_before_their_result(model_id, league)^
+-- Ratings that would be usable before the result they rest on; the latest revision of each.
+SELECT count(*) AS early, min(game_key) AS example
+FROM (
+    SELECT DISTINCT ON (h.game_id, h.is_home)
+        g.game_key,
+        h.known_at,
+        g.result_known_at
+    FROM elo_rating_history AS h
+    JOIN games AS g ON g.game_id = h.game_id
+    WHERE h.model_id = :model_id
+      AND g.league = :league
+      AND g.status = 'final'
+    ORDER BY h.game_id, h.is_home, h.revision DESC
+) AS in_force
+WHERE known_at < result_known_at;

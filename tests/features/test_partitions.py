@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from psycopg import errors
 
 from precog_core.database import Database
 from precog_pipelines.defs.features import assets as feature_assets
@@ -145,7 +146,10 @@ def test_a_range_is_one_run_that_marks_every_partition_with_its_own_figures(
     assert "elo_diff" in features["preview"].value
     assert verdicts(result) == {
         "rating_chain": True,
+        "rating_after_result": True,
         "ratings_in_range": True,
+        "feature_moments": True,
+        "leak_proofs": True,
         "no_feature_from_the_future": True,
         "feature_keys": True,
         "feature_ranges": True,
@@ -191,7 +195,11 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
     with league.transaction() as conn:
         conn.execute("UPDATE games SET home_score = home_score + 40 WHERE season = 2010")
     stale = materialize(instance, "elo_ratings", first=2010, last=2010, raises=False)
-    assert verdicts(stale) == {"rating_chain": False, "ratings_in_range": True}
+    assert verdicts(stale) == {
+        "rating_chain": False,
+        "rating_after_result": True,
+        "ratings_in_range": True,
+    }
     (failed,) = [e for e in stale.get_asset_check_evaluations() if not e.passed]
     assert failed.metadata["problems"].value["ncaaf"]["materialise again from season"] == 2011
     fresh = materialize(instance, "elo_ratings", first=2010, last=2012)
@@ -213,6 +221,16 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
         ("UPDATE features_historical SET feature_value = 15 WHERE feature_id = (SELECT feature_id"
          " FROM feature_definitions WHERE feature_name = 'rest_home')", "feature_ranges"),
         ("DELETE FROM features_historical WHERE feature_record_id = 1", "feature_completeness"),
+        # Without foreign keys.
+        ("UPDATE features_historical SET source_snapshot_id = 999999 WHERE feature_record_id = 1",
+         "feature_keys"),
+        # Planted leaks: dates shuffled among games, and the final score as a feature.
+        ("UPDATE games g SET kickoff_at = o.kickoff_at FROM games o"
+         " WHERE g.game_id - o.game_id = 5 AND g.season = 2009 AND o.kickoff_at < g.kickoff_at",
+         "feature_moments"),
+        ("UPDATE features_historical f SET feature_value = g.home_score - g.away_score FROM games g"
+         " WHERE g.game_id = f.entity_id AND f.feature_id = (SELECT feature_id"
+         " FROM feature_definitions WHERE feature_name = 'margin_10_home')", "leak_proofs"),
     ],
 )  # fmt: skip
 def test_each_check_of_the_features_fails_on_its_own_damage(
@@ -225,6 +243,10 @@ def test_each_check_of_the_features_fails_on_its_own_damage(
     resource = PostgresResource()
     result = getattr(feature_checks, check)(postgres=resource)
     assert result.passed is False
+    if check == "leak_proofs":
+        lines = result.metadata["examples"].value
+        assert {line.split()[0] for line in lines} == {"margin_10_home"}
+        assert {"truncation", "poison"} <= set(" ".join(lines).split())
     others = {
         "no_feature_from_the_future",
         "feature_keys",
@@ -234,6 +256,28 @@ def test_each_check_of_the_features_fails_on_its_own_damage(
     if "DELETE" in damage or "feature_value" in damage:
         for other in others - {check}:
             assert getattr(feature_checks, other)(postgres=resource).passed, other
+
+
+@pytest.mark.requirement("PIT-002", "PIT-003")
+def test_a_same_day_rating_and_shuffled_dates_are_caught_by_name(
+    league: Database, instance
+) -> None:
+    with league.transaction() as conn:
+        write_ratings(conn, "ncaaf", [2009], elo_config().league("ncaaf"))
+        conn.execute("ALTER TABLE elo_rating_history DISABLE TRIGGER USER")
+        conn.execute("UPDATE elo_rating_history SET known_at = event_ts - interval '5 hours'")
+        conn.execute("ALTER TABLE elo_rating_history ENABLE TRIGGER USER")
+    evaluations = rating_checks.elo_ratings_checks(postgres=PostgresResource())
+    assert {e.check_name for e in evaluations if not e.passed} == {"rating_after_result"}
+    # Later dates under results that stayed are refused where the games are stored.
+    with (
+        pytest.raises(errors.CheckViolation, match="ck_games_result_known_at"),
+        league.transaction() as conn,
+    ):
+        conn.execute(
+            "UPDATE games g SET kickoff_at = o.kickoff_at FROM games o"
+            " WHERE o.game_id = g.game_id + 20 AND g.season = 2009"
+        )
 
 
 def test_every_asset_has_what_a_reader_needs(league: Database) -> None:

@@ -22,7 +22,7 @@ def test_a_search_is_one_run_with_its_trials_as_a_table(league_home: Home, monke
     assert first["trials"] == 4
     assert first["found"]["log_loss"] <= first["configured"]["log_loss"]
     shown = run(6)
-    assert "held out" in shown
+    assert "held" in shown
     assert "home_advantage: [{points:" in shown
     client = league_home.tracking.client()
     experiment = client.get_experiment_by_name(f"precog/{LEAGUE}/elo")

@@ -4,6 +4,7 @@ The first is the one that everything else rests on: no value may depend on somet
 known after its own time.
 """
 
+from datetime import UTC, datetime
 from typing import get_args
 
 import dagster as dg
@@ -13,9 +14,11 @@ from precog_pipelines.features.config import FeatureSet, features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import stored_feature_ids
 from precog_pipelines.partitions import LEAGUES
+from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.resources import PostgresResource
 
 ASSET = "features_historical"
+SAMPLED_MOMENTS = 4
 
 
 @dg.asset_check(
@@ -115,4 +118,78 @@ def feature_completeness(postgres: PostgresResource) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not examples,
         metadata={"incomplete": dg.MetadataValue.json(examples)},
+    )
+
+
+@dg.asset_check(
+    asset=ASSET,
+    description=(
+        "Every value stands at a moment of its game: dates that were moved or mixed up after the "
+        "features were computed show here. Materialise the season again."
+    ),
+)
+def feature_moments(postgres: PostgresResource) -> dg.AssetCheckResult:
+    config = features_config()
+    with postgres.database().transaction() as conn:
+        misplaced, example = load_queries("features").values_at_no_moment(
+            conn,
+            decision_s=config.lead("decision").total_seconds(),
+            day_before_s=config.lead("day_before").total_seconds(),
+        )
+    return dg.AssetCheckResult(
+        passed=misplaced == 0,
+        metadata={"values_at_no_moment": misplaced, "example": example or "none"},
+    )
+
+
+@dg.asset_check(
+    asset=ASSET,
+    blocking=True,
+    description=(
+        "Sampled moments, built again from what was known then (truncation) and with everything "
+        "known later replaced by nonsense (poison), give the stored values of every feature."
+    ),
+)
+def leak_proofs(postgres: PostgresResource) -> dg.AssetCheckResult:
+    from precog_pipelines.features.proofs import leaks
+
+    config = features_config()
+    proven, found = 0, []
+    with postgres.database().transaction() as conn:
+        for league in LEAGUES:
+            features = registered(league, config, config.stored_sets)
+            feature_ids = stored_feature_ids(conn, features)
+            if len(feature_ids) != len(features):
+                continue
+            stored = list(
+                load_queries("features").seasons_with_values(
+                    conn, league=league, feature_ids=feature_ids
+                )
+            )
+            if not stored:
+                continue
+            # New rows draw another sample, the same rows the same one.
+            seed = max(newest for _, newest in stored)
+            season = stored[seed % len(stored)][0]
+            moments, failed = leaks(
+                conn,
+                league,
+                season,
+                features,
+                feature_ids,
+                samples=SAMPLED_MOMENTS,
+                seed=seed,
+                now=datetime.now(UTC),
+                elo=elo_config().league(league),
+                config=config,
+            )
+            proven += moments
+            found += failed
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={
+            "moments": proven,
+            "leaks": len(found),
+            "examples": dg.MetadataValue.json(found[:10]),
+        },
     )

@@ -22,6 +22,15 @@ from precog_pipelines.resources import PostgresResource
             ),
         ),
         dg.AssetCheckSpec(
+            "rating_after_result",
+            asset="elo_ratings",
+            blocking=True,
+            description=(
+                "No rating may be used before the result it rests on is known: with a same-day "
+                "rating a game would be predicted from its own score."
+            ),
+        ),
+        dg.AssetCheckSpec(
             "ratings_in_range",
             asset="elo_ratings",
             description="Ratings outside the configured range mean wrong parameters or wrong data.",
@@ -33,7 +42,8 @@ def elo_ratings_checks(postgres: PostgresResource):  # type: ignore[no-untyped-d
     problems: dict[str, dict[str, object]] = {}
     lowest: dict[str, float] = {}
     highest: dict[str, float] = {}
-    rows = 0
+    rows = early = 0
+    example = None
     with postgres.database().transaction() as conn:
         for league, elo in config.leagues.items():
             model_id = find_model(conn, model_name(league), elo.version)
@@ -44,6 +54,11 @@ def elo_ratings_checks(postgres: PostgresResource):  # type: ignore[no-untyped-d
             ).rating_problems(
                 conn, model_id=model_id, league=league, mean=elo.mean, reversion=elo.reversion
             )
+            too_early, first = load_queries("ratings").ratings_before_their_result(
+                conn, model_id=model_id, league=league
+            )
+            early += too_early
+            example = example or first
             rows += count
             if count:
                 lowest[league], highest[league] = low, high
@@ -59,6 +74,12 @@ def elo_ratings_checks(postgres: PostgresResource):  # type: ignore[no-untyped-d
         check_name="rating_chain",
         passed=not problems,
         metadata={"rows": rows, "problems": dg.MetadataValue.json(problems)},
+    )
+    yield dg.AssetCheckResult(
+        asset_key="elo_ratings",
+        check_name="rating_after_result",
+        passed=early == 0,
+        metadata={"known_too_early": early, "example": example or "none"},
     )
     outside = [
         league
