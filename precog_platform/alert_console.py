@@ -20,7 +20,7 @@ def tell_alerts(database: Database, console: Console) -> Delivered:
 
     def write(line: str) -> None:
         now = datetime.now().astimezone()
-        console.print(f"{now:%H:%M:%S} {line}", markup=False, highlight=False)
+        console.print(f"{now:%H:%M:%S} {line}", markup=False, highlight=False, soft_wrap=True)
 
     with database.transaction() as conn:
         config = alerts_config(conn)
