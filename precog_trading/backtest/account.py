@@ -230,6 +230,14 @@ class Account:
                 found.append(missed)
         return tuple(reversed(found))
 
+    def entries_in_game(self, game_id: int) -> int:
+        """Entries made in a game that stand: filled, or still working."""
+        return sum(entry.game_id == game_id for _, _, entry in self._entered)
+
+    def as_seen(self, position: Position) -> OpenPosition:
+        """An open position as the engine sees it."""
+        return self._seen(position)
+
     def _seen(self, position: Position) -> OpenPosition:
         if position.seen is None:
             position.seen = self._as_seen(position)

@@ -20,6 +20,7 @@ from precog_trading.backtest.columns import (
     NONE,
     QuoteColumns,
     from_binary_copy,
+    microseconds,
     quote_columns,
 )
 from precog_trading.backtest.tape import Tape, copy_out, load_tape, places
@@ -191,6 +192,13 @@ class FactsAtTime:
         if facts is None:
             facts = self._facts[number, era] = self._market(number, now)
         return facts
+
+    def changes(self, number: int) -> list[int]:
+        """The instants (µs) from which a market's facts may differ, ascending."""
+        changes = self._changes.get(number)
+        if changes is None:
+            changes = self._changes[number] = self._moments(number)
+        return [microseconds(at) for at in changes]
 
     def predictions(self, game_id: int, now: datetime) -> tuple[Prediction, ...]:
         """What the model had said about a game by ``now``."""

@@ -19,8 +19,9 @@ from psycopg import sql
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_trading.backtest.fast import replay_fast
 from precog_trading.backtest.history import History, load_history
-from precog_trading.backtest.replay import Replay, Setup, replay
+from precog_trading.backtest.replay import Replay, Setup
 from precog_trading.backtest.runs import Request, method_row
 from precog_trading.config import TradingConfig
 from precog_trading.engine.state import Decision
@@ -135,20 +136,21 @@ def audit_look_ahead(
         if last is not None:
             # Nothing after the moment is of interest; the facts are cut in the database.
             history = replace(history, last=min(history.last, last))
-        return replay(Setup(history, method, config, run_key="look-ahead"))
+        return replay_fast(Setup(history, method, config, run_key="look-ahead"))
 
     with reading(db) as conn:
         whole = run(conn)
-    if not whole.decisions:
+    decisions = list(whole.decisions)
+    if not decisions:
         raise PrecogError(
             f"{request.method} decides on nothing in this period; choose one with quotes and "
             "predictions (`precog backtest` says what is missing)"
         )
-    chosen = tuple(sorted(moments)) or _spread(whole.decisions)
+    chosen = tuple(sorted(moments)) or _spread(decisions)
     differences: list[Difference] = []
     compared = 0
     for at in chosen:
-        before = [d for d in whole.decisions if d.decided_at <= at]
+        before = [d for d in decisions if d.decided_at <= at]
         for how, verb in (("truncated", "hide"), ("poisoned", "poison")):
             with reading(db, verb, at) as conn:
                 again = run(conn, _just_after(at))

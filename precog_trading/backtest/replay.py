@@ -351,7 +351,7 @@ class PlainReplay:
             fresh = tuple(newest[i] for i, n in ids.items() if n in new and i in newest)
             if not fresh:
                 continue
-            playing = sorted({markets[q.market_id].game_id or -1 for q in fresh})
+            playing = {markets[q.market_id].game_id for q in fresh}
             state = TradingState(
                 markets={i: markets[i] for i in ids},
                 portfolio=accounts.get(platform_id) or Portfolio(Decimal(0)),
@@ -363,7 +363,11 @@ class PlainReplay:
                     if n in new and self.account.open.get(n)
                 },
             )
-            told = tuple(p for game in playing for p in self.facts.predictions(game, now))
+            told = tuple(
+                p
+                for game in sorted(g for g in playing if g is not None)
+                for p in self.facts.predictions(game, now)
+            )
             bundles.append(PlatformFacts(platform_id, state, fresh, told))
         heard = bisect_right(self._told, now)
         return TickFacts(

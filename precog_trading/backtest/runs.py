@@ -25,9 +25,10 @@ from precog_core.build_info import git_dirty, git_sha
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_trading.backtest.fast import replay_fast
 from precog_trading.backtest.history import History, load_history
 from precog_trading.backtest.recording import write_run
-from precog_trading.backtest.replay import Replay, Setup, replay
+from precog_trading.backtest.replay import Replay, Setup
 from precog_trading.backtest.report import run_metrics
 from precog_trading.backtest.rows import run_rows
 from precog_trading.config import TradingConfig
@@ -129,7 +130,7 @@ def _carry_out(
     log: Callable[[str], None],
 ) -> Finished:
     try:
-        result = replay(setup)
+        result = replay_fast(setup)
         require_balance(result, setup.config.paper.starting_cash_usd)
         log(
             f"{name}: {result.events} events, {len(result.decisions)} decisions, "

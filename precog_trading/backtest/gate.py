@@ -1,0 +1,452 @@
+"""Rows 1 to 11 of the entry gate for every candidate of a season at once, in whole numbers.
+
+This is no second rule book: what depends on a market or a version is asked of the rules themselves,
+once per market and change; fees come from the fee rule, once per price. Only comparisons of times
+and the arithmetic of the edge run over columns, in exact integers. A decision still comes from
+``decide``: whoever reads one that was never made gets it made then, and it must have the reason
+that was predicted here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from precog_core.prices import Side
+from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price
+from precog_trading.backtest.history import FactsAtTime
+from precog_trading.engine.candidate import Candidate
+from precog_trading.engine.state import (
+    MarketFacts,
+    Portfolio,
+    Prediction,
+    Quote,
+    Tick,
+    TradingState,
+)
+from precog_trading.rules import entry_gate, value_gate
+from precog_trading.rules.assumptions import takes_assumptions
+from precog_trading.rules.confidence import confidence_level, half_width
+from precog_trading.rules.controls import NEW_YORK
+from precog_trading.rules.entry_gate import Situation
+from precog_trading.rules.fees import FeeSchedule, fee_per_contract
+from precog_trading.settings import for_league
+from precog_trading.strategies.base import Strategy
+
+Codes = npt.NDArray[np.int16]
+PASSED = "passed"
+_HOUR_US = 3_600_000_000
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Entry candidates in the order they are decided: one row per (instant, market).
+
+    ``row`` is the quote, ``prediction`` a position in ``predictions``, -1 for none. ``reason`` has
+    the code of both sides (YES, NO); ``gap`` |p - mid| of both in millionths, -1 where unknown.
+    """
+
+    at: Int64
+    market: Int64
+    row: Int64
+    prediction: Int64
+    predictions: tuple[Prediction, ...]
+    reasons: tuple[str, ...]
+    reason: Codes
+    gap: Int64
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def code(self, reason: str) -> int:
+        """The code of a reason, -1 when no candidate has it."""
+        return self.reasons.index(reason) if reason in self.reasons else -1
+
+
+def is_sievable(setup: Any) -> bool:
+    """Whether the columns can stand for the rules: a pre-game strategy without wishes of its own,
+    quotes that are known in order, no two markets on one outcome."""
+    rules, quotes = setup.method.strategy.rules, setup.history.quotes
+    plain = rules.certainty is None and not rules.in_play
+    declines = getattr(type(rules), "accepts", None) is not Strategy.accepts
+    rows = setup.history.markets
+    outcomes = {(r["platform_id"], r["game_id"], r["yes_team_id"]) for r in rows}
+    same = quotes.market[1:] == quotes.market[:-1]
+    in_order = not np.any(same & (quotes.known_at[1:] <= quotes.known_at[:-1]))
+    return plain and not declines and len(outcomes) == len(rows) and bool(in_order)
+
+
+def judge_all(setup: Any, facts: FactsAtTime, at: Int64, market: Int64, row: Int64) -> Candidates:
+    """The first reason of rows 1 to 11 against each side of each candidate.
+
+    ``at`` is the decision time in microseconds, sorted; ``row`` the newest quote known by then.
+    """
+    book = _Reasons()
+    told, prediction = _latest_predictions(setup, at, market)
+    columns = _Columns(setup, facts, at, market, row, told, prediction)
+    reason = np.zeros((len(at), 2), dtype=np.int16)
+    gaps = np.full((len(at), 2), -1, dtype=np.int64)
+    for number, side in enumerate(Side):
+        undecided = np.ones(len(at), dtype=bool)
+        for name, fails in columns.rows(side, book, gaps[:, number]):
+            hit = undecided & fails
+            if isinstance(name, str):
+                reason[hit, number] = book.code(name)
+            else:
+                reason[hit, number] = name[hit]
+            undecided &= ~fails
+    return Candidates(at, market, row, prediction, tuple(told), tuple(book.names), reason, gaps)
+
+
+class _Reasons:
+    def __init__(self) -> None:
+        self.names: list[str] = [PASSED]
+
+    def code(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+class _Columns:
+    """The conditions of the rows as boolean columns, lazily, in the printed order."""
+
+    def __init__(
+        self,
+        setup: Any,
+        facts: FactsAtTime,
+        at: Int64,
+        market: Int64,
+        row: Int64,
+        told: Sequence[Prediction],
+        prediction: Int64,
+    ) -> None:
+        self.setup, self.config = setup, setup.config
+        self.at, self.market, self.row, self.prediction = at, market, row, prediction
+        self.told = told
+        quotes = setup.history.quotes
+        self.bid, self.ask = quotes.yes_bid[row], quotes.yes_ask[row]
+        self.observed = quotes.observed_at[row]
+        eras, self.era = _eras(facts, at, market)
+        self.facts: list[MarketFacts] = [facts.market(m, instant(t)) for m, t in eras]
+        self.moment = [instant(t) for _, t in eras]
+        self.assumes = self._source(
+            lambda source, platform: takes_assumptions(
+                source, platform, setup.environment, self.config.replay.assume
+            )
+        )
+        assume = self.config.replay.assume
+        size = int(assume.size * 100)
+        self.bid_size = self._assumed(quotes.yes_bid_size[row], size, self.bid != NONE)
+        self.ask_size = self._assumed(quotes.yes_ask_size[row], size, self.ask != NONE)
+        always = np.ones(len(at), dtype=bool)
+        self.volume = self._assumed(quotes.volume_24h[row], int(assume.volume_24h * 100), always)
+        self.interest = self._assumed(
+            quotes.open_interest[row], int(assume.open_interest * 100), always
+        )
+        self._static: dict[str, list[str | None]] = {}
+
+    def rows(self, side: Side, book: _Reasons, gap: Int64) -> Any:
+        """(reason or column of codes, who fails) in the order of the gate."""
+        at, config = self.at, self.config
+        yield self._asked("exchange", side, book)
+        yield "maintenance_window", self._maintenance()
+        yield self._asked("market_open", side, book)
+        yield self._asked("mapping", side, book)
+        yield "outside_window", self._outside_window()
+        yield self._status("game_started")
+        yield self._status("outside_window")
+        yield self._asked("versions", side, book)
+        has = self.prediction >= 0
+        kickoff = self._of_era(lambda m: microseconds(m.kickoff_at) if m.kickoff_at else NONE)
+        yield (
+            "model_leak",
+            has & (self._of_told(lambda p: microseconds(p.trained_until)) >= kickoff),
+        )
+        yield "prediction_missing", ~has
+        event = self._of_told(lambda p: microseconds(p.event_ts))
+        yield "prediction_stale", at - event > config.gate.prediction_stale * _MILLION
+        features = self._of_told(
+            lambda p: microseconds(max(p.event_ts, p.features_known_at or p.event_ts))
+        )
+        yield "feature_leak", features > at
+        yield "quote_stale", at - self.observed > config.gate.quote_stale.stored * _MILLION
+        yield from self._book_rows()
+        own_bid, own_ask = self._own(side)
+        spread = own_ask - own_bid
+        yield "spread_wide", spread > _micro(config.gate.spread_wide)
+        yield "volume_low", _below(self.volume, config.gate.volume_low)
+        yield "oi_low", _below(self.interest, config.gate.oi_low)
+        band = config.gate.price_range
+        yield "price_range", (own_ask < _micro(band.low)) | (own_ask > _micro(band.high))
+        yield from self._value_rows(side, own_bid, own_ask, gap)
+
+    def _book_rows(self) -> Any:
+        one_sided = (self.bid == NONE) | (self.ask == NONE)
+        yield "no_quote", one_sided
+        valid = (self.bid > 0) & (self.bid < self.ask) & (self.ask < _MILLION)
+        yield "book_invalid", ~(valid & self._on_grid(self.bid) & self._on_grid(self.ask))
+        thin = int(self.config.gate.book_thin * 100)
+        thinnest = np.minimum(self.bid_size, self.ask_size)
+        yield "book_thin", thinnest < thin  # an unknown size is the smallest number
+
+    def _value_rows(self, side: Side, bid: Int64, ask: Int64, gap: Int64) -> Any:
+        config = self.config
+        fee = self._fees(ask)
+        yield "fee_unknown", fee < 0
+        home = self._of_told(lambda p: int(p.p_home * _MILLION))
+        pays_home = self._of_era(lambda m: int(m.yes_is_home)) == (1 if side is Side.YES else 0)
+        probability = np.where(pays_home, home, _MILLION - home)
+        twice = np.abs(2 * probability - (bid + ask))
+        gap[:] = np.where(fee >= 0, (twice + 1) // 2, -1)
+        yield "edge_quarantined", twice > 2 * _micro(config.edge.quarantine_gap)
+        level = self._of_told(
+            lambda p: int(
+                confidence_level(half_width(p.p_low, p.p_high), config.confidence.bounds) is None
+            )
+        )
+        yield "confidence_low", level == 1
+        edge = _shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
+        auto = config.edge.auto[self.setup.method.strategy.rules.phase]
+        least = self._of_era(lambda m: _micro(for_league(config.edge.min, m.league)))
+        yield "edge_below_min", edge < least
+        yield "needs_approval", edge < np.maximum(least, _micro(auto))
+
+    # -- what the rules themselves say, once per market and change ---------------------------------
+
+    def _asked(self, name: str, side: Side, book: _Reasons) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        """The reasons of a row that depends on the market and versions only."""
+        found = self._static.get(name)
+        if found is None:
+            found = [
+                self._ask(name, facts, at)
+                for facts, at in zip(self.facts, self.moment, strict=True)
+            ]
+            self._static[name] = found
+        codes = np.array([0 if r is None else book.code(r) for r in found], dtype=np.int16)
+        chosen = codes[self.era]
+        return chosen, chosen != 0
+
+    def _ask(self, name: str, facts: MarketFacts, at: Any) -> str | None:
+        state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
+        situation = Situation(state, Tick("", at, self.setup.environment), self.config)
+        quote = Quote(facts.market_id, at, at, "", None, None)
+        platform = facts.platform_id
+        sources = self.setup.history.quotes.sources
+        assume = self.config.replay.assume
+        assumes = all(
+            takes_assumptions(s, platform, self.setup.environment, assume) for s in sources
+        )
+        candidate = Candidate(facts, quote, Side.YES, self.setup.method, None, assumes, {})
+        if name == "exchange" and facts.platform_status == "active":
+            return None  # the weekly windows follow as a column
+        return getattr(entry_gate, name)(candidate, situation)
+
+    def _status(self, reason: str) -> tuple[str, npt.NDArray[np.bool_]]:
+        """The last lines of row 5: what the game's status says before its start."""
+        if reason == "game_started":
+            return reason, self._of_era(lambda m: int(m.game_status in entry_gate._STARTED)) == 1
+        return reason, self._of_era(lambda m: int(m.game_status in entry_gate.BEFORE_START)) == 0
+
+    def _outside_window(self) -> npt.NDArray[np.bool_]:
+        rules, limits = self.setup.method.strategy.rules, self.config.gate.outside_window
+        earliest = min(rules.earliest, timedelta(hours=float(limits.from_h)))
+        latest = max(rules.latest, timedelta(hours=float(limits.until_h)))
+        kickoff = self._of_era(lambda m: microseconds(m.kickoff_at) if m.kickoff_at else NONE)
+        to_start = kickoff - self.at
+        early = to_start > earliest // timedelta(microseconds=1)
+        late = to_start < latest // timedelta(microseconds=1)
+        return (kickoff == NONE) | early | late
+
+    def _maintenance(self) -> npt.NDArray[np.bool_]:
+        """Whether New York's clock stands in one of the venue's weekly windows."""
+        closed = np.zeros(len(self.at), dtype=bool)
+        windows = self.config.gate.maintenance_window
+        platforms = {row["platform_id"] for row in self.setup.history.markets}
+        if not any(windows.get(platform) for platform in platforms):
+            return closed
+        hours, inverse = np.unique(self.at // _HOUR_US, return_inverse=True)
+        offsets = np.array(
+            [_offset_us(int(hour) * _HOUR_US) for hour in hours.tolist()], dtype=np.int64
+        )
+        local = self.at + offsets[inverse]
+        day, clock = local // (24 * _HOUR_US), local % (24 * _HOUR_US)
+        weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
+        for platform in platforms:
+            here = self._of_market(lambda r, p=platform: int(r["platform_id"] == p)) == 1
+            for window in windows.get(platform, ()):
+                inside = (clock >= _clock_us(window.start)) & (clock < _clock_us(window.until))
+                closed |= here & inside & (weekday == _WEEKDAYS.index(window.weekday))
+        return closed
+
+    def _fees(self, ask: Int64) -> Int64:
+        """φ(ask) in millionths by the fee rule, once per schedule and price; -1 if unknown."""
+        schedules: list[FeeSchedule | None] = []
+        of_era: list[int] = []
+        for facts, at in zip(self.facts, self.moment, strict=True):
+            state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
+            situation = Situation(state, Tick("", at, self.setup.environment), self.config)
+            found = value_gate.schedule_of(facts, bool(self._all_assume), situation, {})
+            if found not in schedules:
+                schedules.append(found)
+            of_era.append(schedules.index(found))
+        which = np.array(of_era, dtype=np.int64)[self.era] if of_era else self.era
+        fees = np.full(len(ask), -1, dtype=np.int64)
+        fine = self.config.fees.account_precision
+        contracts = self.config.fees.probe_qty
+        for number, schedule in enumerate(schedules):
+            if schedule is None:
+                continue
+            rows = which == number
+            prices, inverse = np.unique(ask[rows], return_inverse=True)
+            table = [
+                _micro(fee_per_contract(schedule, contracts, asked, fine))
+                if 0 < micro < _MILLION and (asked := price(micro)) is not None
+                else 0
+                for micro in prices.tolist()
+            ]
+            fees[rows] = np.array(table, dtype=np.int64)[inverse]
+        return fees
+
+    @property
+    def _all_assume(self) -> bool:
+        return bool(self.assumes.all())
+
+    def _own(self, side: Side) -> tuple[Int64, Int64]:
+        if side is Side.YES:
+            return self.bid, self.ask
+        return (
+            np.where(self.ask == NONE, NONE, _MILLION - self.ask),
+            np.where(self.bid == NONE, NONE, _MILLION - self.bid),
+        )
+
+    def _on_grid(self, prices: Int64) -> npt.NDArray[np.bool_]:
+        grids: list[Any] = []
+        of_era = []
+        for facts in self.facts:
+            if facts.grid not in grids:
+                grids.append(facts.grid)
+            of_era.append(grids.index(facts.grid))
+        which = np.array(of_era, dtype=np.int64)[self.era]
+        good = np.zeros(len(prices), dtype=bool)
+        for number, grid in enumerate(grids):
+            rows = which == number
+            values, inverse = np.unique(prices[rows], return_inverse=True)
+            table = [
+                (value := price(micro)) is not None and grid.contains(value)
+                for micro in values.tolist()
+            ]
+            good[rows] = np.array(table, dtype=bool)[inverse]
+        return good
+
+    def _assumed(self, values: Int64, assumed: int, where: npt.NDArray[np.bool_]) -> Int64:
+        return np.where((values == NONE) & self.assumes & where, assumed, values)
+
+    def _source(self, says: Any) -> npt.NDArray[np.bool_]:
+        """A property of (source, platform) for every candidate."""
+        quotes = self.setup.history.quotes
+        platforms = sorted({r["platform_id"] for r in self.setup.history.markets})
+        place = self._of_market(lambda r: platforms.index(r["platform_id"]))
+        table = np.array([[says(s, p) for p in platforms] for s in quotes.sources] or [[False]])
+        return table[quotes.source[self.row], place] if len(self.row) else np.zeros(0, dtype=bool)
+
+    def _of_market(self, value: Any) -> Int64:
+        table = np.array([value(row) for row in self.setup.history.markets], dtype=np.int64)
+        return table[self.market]
+
+    def _of_era(self, value: Any) -> Int64:
+        return np.array([value(facts) for facts in self.facts], dtype=np.int64)[self.era]
+
+    def _of_told(self, value: Any) -> Int64:
+        """A property of each candidate's prediction, the first one's where there is none."""
+        if not self.told:
+            return np.zeros(len(self.at), dtype=np.int64)
+        return np.array([value(p) for p in self.told], dtype=np.int64)[
+            np.maximum(self.prediction, 0)
+        ]
+
+
+def _latest_predictions(setup: Any, at: Int64, market: Int64) -> tuple[list[Prediction], Int64]:
+    """Of each candidate's game the prediction with the latest inputs known by then."""
+    chosen = np.full(len(at), -1, dtype=np.int64)
+    found: list[Prediction] = []
+    order = np.argsort(market, kind="stable")
+    bounds = np.searchsorted(market[order], np.arange(len(setup.history.markets) + 1))
+    for number, row in enumerate(setup.history.markets):
+        mine = order[bounds[number] : bounds[number + 1]]
+        told = setup.history.predictions.get(row["game_id"], ())
+        if not len(mine) or not told:
+            continue
+        ordered = sorted(told, key=lambda p: p.known_at)
+        best: list[Prediction] = []
+        for prediction in ordered:
+            key = (prediction.event_ts, prediction.known_at, prediction.prediction_id)
+            top = best[-1] if best else None
+            newer = top is None or key > (top.event_ts, top.known_at, top.prediction_id)
+            best.append(prediction if newer or top is None else top)
+        known = np.array([microseconds(p.known_at) for p in ordered], dtype=np.int64)
+        place = np.searchsorted(known, at[mine], side="right") - 1
+        chosen[mine] = np.where(place >= 0, place + len(found), -1)
+        found += best
+    return found, chosen
+
+
+def _eras(facts: FactsAtTime, at: Int64, market: Int64) -> tuple[list[tuple[int, int]], Int64]:
+    """(market, a moment in it) of each era in which a market's facts stay the same, and each
+    candidate's era."""
+    eras: list[tuple[int, int]] = []
+    era = np.zeros(len(at), dtype=np.int64)
+    order = np.argsort(market, kind="stable")
+    numbers, starts = np.unique(market[order], return_index=True)
+    ends = [*starts[1:].tolist(), len(order)]
+    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+        mine = order[start:end]
+        changes = np.array(facts.changes(number), dtype=np.int64)
+        place = np.searchsorted(changes, at[mine], side="right")
+        for value in np.unique(place).tolist():
+            here = mine[place == value]
+            era[here] = len(eras)
+            eras.append((number, int(at[here[0]])))
+    return eras, era
+
+
+def _shrunk(probability: Int64, bid_and_ask: Int64, trust: Decimal) -> Int64:
+    """(1 - λ)·p + λ·mid, half-even to four places, in millionths, exactly."""
+    places = max(0, -int(trust.as_tuple().exponent))
+    scale = 10**places
+    weight = int(trust * scale)
+    mixed = 2 * (scale - weight) * probability + weight * bid_and_ask
+    unit = 2 * scale * 100
+    whole, rest = np.divmod(mixed, unit)
+    up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
+    return (whole + up) * 100
+
+
+def _below(values: Int64, least: Decimal) -> npt.NDArray[np.bool_]:
+    """Fewer than ``least`` contracts; an unknown number is the smallest of all."""
+    return values < int(least * 100)
+
+
+def _micro(value: Decimal) -> int:
+    """Dollars or a probability in millionths, which it must be a whole number of."""
+    scaled = value * _MILLION
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{value} has more than six places; the columns count in millionths")
+    return int(scaled)
+
+
+def _offset_us(at_us: int) -> int:
+    offset = instant(at_us).astimezone(NEW_YORK).utcoffset()
+    return 0 if offset is None else offset // timedelta(microseconds=1)
+
+
+def _clock_us(clock: Any) -> int:
+    return int(
+        (clock.hour * 3600 + clock.minute * 60 + clock.second) * _MILLION + clock.microsecond
+    )
