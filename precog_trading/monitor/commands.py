@@ -153,16 +153,15 @@ def close(
 
     with open_database() as database:
         done = close_position(database, position_id, _who(by), reason, _environment(environment))
+    sold, ordered = (format(q.normalize(), "f") for q in (done.sold, done.ordered))
+    limit = f"{decimal_text(done.limit_price)} or better"
     if done.waits:
         typer.echo(
-            f"{done.ticker}: the order to sell {decimal_text(done.ordered)} at "
-            f"{decimal_text(done.limit_price)} or better waits for the next recorded quote"
+            f"{done.ticker}: the order to sell {ordered} at {limit} waits for the next recorded "
+            "quote"
         )
     else:
-        typer.echo(
-            f"{done.ticker}: sold {decimal_text(done.sold)} of {decimal_text(done.ordered)} at "
-            f"{decimal_text(done.limit_price)} or better"
-        )
+        typer.echo(f"{done.ticker}: sold {sold} of {ordered} at {limit}")
 
 
 def _environment(name: str) -> "Environment":

@@ -33,6 +33,9 @@ _ELSEWHERE = {
     "restore": "tests/ops/test_archive.py",
     "db psql": "tests/core/test_cli.py",
     "kalshi": "tests/kalshi/test_check_command.py",
+    "monitor": "tests/trading/monitor/test_monitor_commands.py",
+    "breakers rearm": "tests/trading/monitor/test_monitor_commands.py",
+    "close": "tests/trading/monitor/test_monitor_commands.py",
 }
 # Exit codes that are the answer: the made-up world of this test has no MLflow records.
 _FAILS_HERE = {"explain": 1, "doctor": (0, 1)}
