@@ -152,19 +152,28 @@ SELECT
 FROM alert;
 
 -- name: begin_reminders(now, told_before)!
--- A critical alert that nobody has taken is told again.
+-- A critical alert that nobody has taken is told again. Somebody who raises or reminds at this
+-- moment has the row locked, and tells it anyway.
+WITH unanswered AS MATERIALIZED (
+    SELECT a.alert_id
+    FROM alerts AS a
+    WHERE a.severity = 'critical'
+      AND a.resolved_at IS NULL
+      AND a.acknowledged_at IS NULL
+      AND NOT a.suppressed
+    ORDER BY a.alert_id
+    FOR UPDATE SKIP LOCKED
+)
+
 INSERT INTO notification_deliveries (alert_id, channel, attempt, status, attempted_at)
-SELECT a.alert_id, 'database', max(d.attempt) + 1, 'sent', :now
-FROM alerts AS a
+SELECT u.alert_id, 'database', max(d.attempt) + 1, 'sent', :now
+FROM unanswered AS u
 INNER JOIN notification_deliveries AS d
-    ON d.alert_id = a.alert_id
+    ON d.alert_id = u.alert_id
     AND d.channel = 'database'
-WHERE a.severity = 'critical'
-  AND a.resolved_at IS NULL
-  AND a.acknowledged_at IS NULL
-  AND NOT a.suppressed
-GROUP BY a.alert_id
-HAVING max(d.attempted_at) <= :told_before;
+GROUP BY u.alert_id
+HAVING max(d.attempted_at) <= :told_before
+ON CONFLICT (alert_id, channel, attempt) DO NOTHING;
 
 -- name: list_alerts(state, severity, alert_type, maximum)
 -- The most urgent first, then the latest seen.

@@ -19,6 +19,7 @@ from precog_core.alerts.channels import alert_file, open_channels
 from precog_core.alerts.config import AlertsConfig, alerts_config
 from precog_core.alerts.delivery import Delivered, deliver
 from precog_core.database import Database
+from precog_core.database.queries import load_queries
 from tests.alerts.conftest import MAIL_PASSWORD, TWILIO_SID, TWILIO_TOKEN
 from tests.alerts.receivers import HttpReceiver, MailServer
 
@@ -256,6 +257,22 @@ def test_an_unacknowledged_critical_alert_is_told_again_until_somebody_takes_it(
     clock.go(hours=5)
     assert not run()
     assert len(told) == 3
+
+
+def test_two_workers_remind_once_and_a_raiser_is_not_waited_for(db: Database) -> None:
+    alert_id = _alert(db, "kill_switch", NOW)
+    remind = {"now": NOW + timedelta(hours=1), "told_before": NOW + timedelta(minutes=45)}
+    begin_reminders = load_queries("alerts").begin_reminders
+    with db.connect() as one, db.connect() as other:
+        other.execute("SET statement_timeout = 2000")
+        assert begin_reminders(one, **remind) == 1
+        assert begin_reminders(other, **remind) == 0
+        one.commit()
+        assert begin_reminders(other, **remind) == 0
+    assert [row[:3] for row in _log(db, alert_id)] == [
+        ("database", 1, "sent"),
+        ("database", 2, "sent"),
+    ]
 
 
 def test_two_workers_tell_once_and_a_recurrence_is_a_new_round(
