@@ -91,6 +91,8 @@ class RiskBook:
     _bad_points: dict[str, list[datetime]] = field(default_factory=dict)
     _anomalies: list[EdgeAnomaly] = field(default_factory=list)
     _rearmed: dict[str, datetime] = field(default_factory=dict)
+    _run: tuple[Decimal, ...] | None = None
+    """the running losses, until something ends"""
 
     def point(self, at: datetime, cash: Decimal, value: Decimal) -> bool:
         """Note the account's worth; False when nothing changed or the instant has a point."""
@@ -121,6 +123,7 @@ class RiskBook:
         self._closed[position["position_key"]] = (
             position["exit_time"], position["realized_pnl"], min(cost, ONE),
         )  # fmt: skip
+        self._run = None
 
     def traded(self, at: datetime) -> None:
         self._trades.append(at)
@@ -145,12 +148,14 @@ class RiskBook:
             self._anomalies.append(EdgeAnomaly(odd.at, odd.game_id, odd.strategy, odd.gap))
 
     def rearm(self, breaker_type: str, at: datetime) -> None:
-        """Count nothing before ``at`` for this breaker any more."""
-        self._rearmed[breaker_type] = max(at, self._rearmed.get(breaker_type, at))
+        """Count nothing before ``at`` for this breaker any more; a known moment changes nothing."""
+        if at <= self._rearmed.get(breaker_type, at - _TICK):
+            return
+        self._rearmed[breaker_type] = at
+        self._run = None
         if breaker_type == "drawdown":
-            since = self._rearmed[breaker_type]
-            first = bisect_right(self._times, since)
-            self._peak = max([self._equity_at(since), *self._equity[first:]])
+            first = bisect_right(self._times, at)
+            self._peak = max([self._equity_at(at), *self._equity[first:]])
 
     def pnl_since(self, since: datetime) -> Decimal:
         """Net profit or loss in dollars since an instant, unrealised included."""
@@ -205,6 +210,8 @@ class RiskBook:
 
     def _losing_run(self) -> tuple[Decimal, ...]:
         """The cost per contract of each position of the newest unbroken run of losses."""
+        if self._run is not None:
+            return self._run
         rearmed = self._rearmed.get("consecutive_losses")
         ended = sorted(
             (at, key, pnl, cost)
@@ -216,7 +223,8 @@ class RiskBook:
             if pnl >= 0:
                 break
             run.append(cost)
-        return tuple(reversed(run))
+        self._run = tuple(reversed(run))
+        return self._run
 
     def _forget_before(self, at: datetime) -> None:
         for times in (
