@@ -29,7 +29,7 @@ from tests.trading.held_worlds import (
     the_mark,
     the_order,
 )
-from tests.trading.worlds import KICKOFF, METHOD, World, d, market, order, prediction, quote
+from tests.trading.worlds import AWAY, KICKOFF, METHOD, World, d, market, order, prediction, quote
 
 CLOSE_ALL = (OpenBreaker("daily_loss", "close_all"),)
 TRAIL = TrailingState(True, "percentage", d("0.05"), d("0.5225"), d("0.55"))
@@ -127,6 +127,14 @@ def test_s7_in_play_only_an_in_play_prediction_counts_and_only_for_a_minute() ->
     assert outcomes(live) == {"edge_disappeared": None, "early_exit": "outranked"}
     older = w.with_prediction(event_ts=IN_PLAY - timedelta(seconds=61), known_at=IN_PLAY)
     assert older.exits() == []
+
+
+@pytest.mark.requirement("EXIT-002")
+def test_s7_a_prediction_made_just_before_the_start_is_no_in_play_prediction() -> None:
+    w = held_world("0.50", "0.51", p="0.40").with_market(kickoff_at=IN_PLAY - timedelta(seconds=30))
+    for ago, known in ((40, []), (20, ["edge_disappeared", "early_exit"])):
+        at = IN_PLAY - timedelta(seconds=ago)
+        assert list(outcomes(w.with_prediction(event_ts=at, known_at=at))) == known
 
 
 @pytest.mark.requirement("EXIT-003")
@@ -363,6 +371,20 @@ def test_s7_rebalance_sells_only_what_loosens_the_cap() -> None:
     assert w.exits() == []
     shared = {i: replace(m, away_team_id=10 if i == 2 else 20) for i, m in w.state.markets.items()}
     assert outcomes(w.with_state(markets=shared)) == {"rebalance": None}
+
+
+@pytest.mark.requirement("EXIT-002")
+def test_s7_rebalance_never_sells_for_its_own_game() -> None:
+    """NO of the mirror market at 0.41 is the same bet and cheaper, but the game would rest."""
+    held = held_world("0.52", "0.53", p="0.555", in_play=False, strategy_id=9)
+    markets = {**held.state.markets, 2: market(2, AWAY)}
+    w = replace(held, quotes=(*held.quotes, quote(2, "0.59", "0.60")), methods=(METHOD,))
+    w = w.with_state(markets=markets).with_config("caps", open="1")
+    candidate = w.one(Side.NO, 2)
+    assert candidate.skip_reason == "cap_open"
+    assert candidate.edge is not None
+    assert candidate.edge > d("0.0495") + d("0.05")
+    assert w.exits() == []
 
 
 def test_ids_of_exits_name_the_condition_the_position_and_the_attempt() -> None:
