@@ -10,6 +10,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,16 @@ def unknown_markers(top: Path | None = None) -> list[str]:
     ]
 
 
-def marked_tests(folder: Path) -> Iterator[tuple[str, str]]:
-    """(test, id) of every marker, the test as ``folder/test_file.py::test_name``."""
+@cache
+def marked_tests(folder: Path) -> tuple[tuple[str, str], ...]:
+    """(test, id) of every marker, the test as ``folder/test_file.py::test_name``.
+
+    Read once per process: parsing every test takes a second.
+    """
+    return tuple(_marked(folder))
+
+
+def _marked(folder: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         name = path.relative_to(folder).as_posix()

@@ -4,25 +4,24 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.database import Database, open_database
 from precog_core.database.audit import audit
 from precog_core.errors import PrecogError
 from precog_core.paths import home
 from tests.end_to_end.tables import untouched
+from tests.ops.command_line import invoke
 from tests.trading import season
 
 
 def precog(*arguments: str) -> str:
-    result = CliRunner().invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
 
 
 def refused(*arguments: str) -> str:
-    result = CliRunner().invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     assert isinstance(result.exception, PrecogError), (result.output, result.exception)
     return str(result.exception)
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.config import load_section
 from precog_core.config_commands import typed_value
 from precog_core.database import Database
@@ -18,12 +16,13 @@ from precog_core.errors import PrecogError
 from precog_core.overrides import get_override
 from precog_core.paths import home
 from precog_trading.config import TradingConfig
+from tests.ops.command_line import invoke
 
 KEY = "trading.edge.shrink_to_market"
 
 
 def precog(*arguments: str, code: int = 0) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     if isinstance(result.exception, PrecogError):
         assert code == 1, result.exception
         return str(result.exception)

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 import pytest
-import typer.main
 import yaml
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_core.paths import home
 from precog_trading.tick.runner import run_pending
 from tests.conftest import REPOSITORY
+from tests.ops.command_line import command, invoke
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
 
@@ -85,18 +83,15 @@ def test_every_command_of_the_pages_works(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     home().mkdir(parents=True, exist_ok=True)
-    app = build_app()
-    group = typer.main.get_command(app)
-    runner = CliRunner(env={"COLUMNS": "160"})
     found = commands()
     assert len(found) > 40
     wrong = []
     for page, text in found:
-        arguments = shlex.split(text)
+        arguments = shlex.split(text, comments=True)
         if elsewhere(text) is not None:
-            understood(group, arguments)
+            understood(command(), arguments)
             continue
-        result = runner.invoke(app, arguments)
+        result = invoke(arguments)
         allowed = _FAILS_HERE.get(arguments[0], 0)
         codes = allowed if isinstance(allowed, tuple) else (allowed,)
         told = isinstance(result.exception, PrecogError)

@@ -5,9 +5,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.config import set_override
 from precog_core.database import Database
 from precog_trading.explain.again import decided_again
@@ -16,6 +14,7 @@ from precog_trading.explain.gates import gate_rows
 from precog_trading.explain.links import Link
 from precog_trading.ledger.statements import one
 from precog_trading.tick.runner import run_pending
+from tests.ops.command_line import invoke
 from tests.trading import season
 
 
@@ -93,15 +92,13 @@ def test_a_made_up_model_is_a_broken_chain_with_exit_code_1(traded: Database) ->
     links = {link.name: link for link in trade.links}
     for sound in ("trade", "order", "decision", "edge", "quote", "method", "prediction"):
         assert links[sound].verified, links[sound].checks
-    result = CliRunner().invoke(build_app(), ["explain", "decision", str(skipped[0]), "--json"])
+    result = invoke(["explain", "decision", str(skipped[0]), "--json"])
     assert result.exit_code == 1
     content = json.loads(result.output)
     assert content["chain"][1]["link"] == "decided again"
     assert [g["result"] for g in content["gates"]].count("failed") == 1
     assert "left" in decision.words
-    assert "there is no trade 999999" in str(
-        CliRunner().invoke(build_app(), ["explain", "trade", "999999"]).exception
-    )
+    assert "there is no trade 999999" in str(invoke(["explain", "trade", "999999"]).exception)
 
 
 def test_a_gate_that_stopped_is_failed_and_later_ones_were_not_reached() -> None:

@@ -8,20 +8,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from precog_core.alerts import report
-from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.logging import configure_logging, log_context
 from precog_core.paths import home
 from precog_platform.processes import sole_user
+from tests.ops.command_line import invoke
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
 
 
 def precog(*arguments: str, code: int = 0) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     assert result.exit_code == code, (result.output, result.exception)
     return result.output
 
@@ -144,6 +143,4 @@ def test_logs_are_read_back_by_level_run_and_text(tmp_path: Path) -> None:
     assert "decided" in precog("logs", "--run", "t:1")
     assert json.loads(precog("logs", "--run", "run-two", "--json"))["message"] == "slow"
     assert precog("logs", "--grep", "nothing of this kind") == ""
-    assert "expected debug" in str(
-        CliRunner().invoke(build_app(), ["logs", "--level", "loud"]).exception
-    )
+    assert "expected debug" in str(invoke(["logs", "--level", "loud"]).exception)

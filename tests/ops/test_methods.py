@@ -7,9 +7,7 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.config_exits import PromotionSettings
@@ -19,6 +17,7 @@ from precog_trading.methods.lifecycle import deprecate_losers, losers, move
 from precog_trading.registry import register_configured
 from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
+from tests.ops.command_line import invoke
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
 
@@ -27,7 +26,7 @@ EASY = PromotionSettings(method_trades=1)
 
 
 def precog(*arguments: str, code: int = 0) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     if isinstance(result.exception, PrecogError):
         assert code == 1, result.exception
         return str(result.exception)

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.database.docs import PAGE, schema_page
 from precog_pipelines.defs.monitoring.schema import (
@@ -19,6 +17,7 @@ from precog_pipelines.defs.monitoring.schema import (
 from precog_pipelines.resources import PostgresResource
 from precog_platform.reference import requirements as reference
 from tests.conftest import REPOSITORY
+from tests.ops.command_line import invoke
 
 
 def test_every_marker_names_an_id_of_the_catalogue() -> None:
@@ -58,7 +57,7 @@ def test_markers_of_a_test_a_class_and_a_file_count(tmp_path: Path) -> None:
 
 
 def test_the_command_says_what_is_proven_measured_and_open() -> None:
-    result = CliRunner().invoke(build_app(), ["requirements", "--json"])
+    result = invoke(["requirements", "--json"])
     found = json.loads(result.output)
     assert found["TRACE-002"]["state"] == "proven"
     assert (
@@ -68,7 +67,7 @@ def test_the_command_says_what_is_proven_measured_and_open() -> None:
     assert found["API-004"]["state"] == "open"
     assert found["MON-001"]["later"] == [{"phase": "5", "adds": "Websocket monitor, 5 s"}]
     assert {entry["state"] for entry in found.values()} <= {"proven", "measured", "open"}
-    said = CliRunner().invoke(build_app(), ["requirements", "--open"]).output
+    said = invoke(["requirements", "--open"]).output
     assert "API-004" in said
     assert "TRACE-002" not in said
 

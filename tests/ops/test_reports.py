@@ -7,9 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
 
-from precog_core.cli import build_app
 from precog_core.database import Database
 from precog_core.paths import home
 from precog_trading.defs.reporting.daily import daily_report, league_day, performance_report
@@ -17,6 +15,7 @@ from precog_trading.reports.daily import calibration, edge_record, equity, repor
 from precog_trading.reports.pages import as_html
 from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
+from tests.ops.command_line import invoke
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
 
@@ -25,7 +24,7 @@ RESOURCES = {"postgres": PostgresResource()}
 
 
 def precog(*arguments: str) -> str:
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(build_app(), list(arguments))
+    result = invoke(arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
 
