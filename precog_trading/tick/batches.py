@@ -131,18 +131,29 @@ def _batches(
     batches = [
         Batch(row["batch_at"], tuple(row["market_ids"]), tuple(row["held_ids"])) for row in found
     ]
-    finished = rows(
-        conn, "trading", "finished_batches", environment=environment, since=since, until=until
-    )
-    if not finished:
+    decided = _finished(conn, environment, since, until)
+    if not decided:
         return batches
-    decided = {row["batch_at"]: row["market_ids"] for row in finished}
     merged = [
         Batch(b.at, tuple(sorted({*b.market_ids, *decided.pop(b.at, ())})), b.held_ids)
         for b in batches
     ]
-    merged += [Batch(at, tuple(market_ids)) for at, market_ids in decided.items()]
+    merged += [Batch(at, tuple(sorted(market_ids))) for at, market_ids in decided.items()]
     return sorted(merged, key=lambda batch: batch.at)[:maximum]
+
+
+def _finished(
+    conn: psycopg.Connection, environment: str, since: datetime, until: datetime
+) -> dict[datetime, set[int]]:
+    """Markets of finished games to look at, by instant; for methods that do."""
+    found: dict[datetime, set[int]] = {}
+    for league in rows(conn, "trading", "finishing_leagues"):
+        for row in rows(
+            conn, "trading", "finished_batches",
+            environment=environment, since=since, until=until, **league,
+        ):  # fmt: skip
+            found.setdefault(row["batch_at"], set()).update(row["market_ids"])
+    return found
 
 
 class Agenda:

@@ -165,50 +165,55 @@ GROUP BY batch_at
 ORDER BY batch_at
 LIMIT :maximum;
 
--- name: finished_batches(since, until, environment)
--- Batches of quotes in (since, until] of markets whose game has a known winner, for the leagues of
--- methods that look there (their strategy has a certainty), as long as those look.
-WITH finishing AS MATERIALIZED (
-    SELECT
-        COALESCE(s.league, pm.league) AS league,
-        max(make_interval(secs => 3600 * COALESCE(CAST(s.config ->> 'until_h' AS FLOAT8), 24)))
-            AS looks
-    FROM methods AS me
-    JOIN strategies AS s ON s.strategy_id = me.strategy_id
-    JOIN probability_models AS pm ON pm.model_id = me.model_id
-    WHERE me.status IN ('testing', 'active')
-      AND s.config ->> 'certainty' IS NOT NULL
-    GROUP BY 1
+-- name: finishing_leagues()
+-- How long after a result methods look at finished games (their strategy has a certainty), by
+-- league, NULL = every league. No rows is the usual answer, and then nobody asks further.
+SELECT
+    COALESCE(s.league, pm.league) AS league,
+    max(COALESCE(CAST(s.config ->> 'until_h' AS FLOAT8), 24)) AS until_h
+FROM methods AS me
+JOIN strategies AS s ON s.strategy_id = me.strategy_id
+JOIN probability_models AS pm ON pm.model_id = me.model_id
+WHERE me.status IN ('testing', 'active')
+  AND s.config ->> 'certainty' IS NOT NULL
+GROUP BY 1;
+
+-- name: finished_batches(league, until_h, since, until, environment)
+-- Batches of quotes in (since, until] of a league's markets whose game has had a known winner for
+-- at most until_h hours. The window is cut out first: decisions are looked up for what is left.
+WITH finished AS MATERIALIZED (
+    SELECT q.market_id, q.observed_at, q.known_at
+    FROM games AS g
+    JOIN leagues AS l ON l.league = g.league AND l.trading_enabled
+    JOIN events AS e ON e.game_id = g.game_id
+    JOIN markets AS m ON m.event_id = e.event_id
+    JOIN market_snapshots AS q
+        ON q.market_id = m.market_id
+        AND q.known_at BETWEEN g.result_known_at
+                           AND g.result_known_at + make_interval(secs => 3600 * :until_h)
+    WHERE g.league = COALESCE(:league, g.league)
+      AND g.status = 'final'
+      AND g.home_score <> g.away_score
+      AND g.kickoff_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '3 days'
+      AND q.known_at > :since
+      AND q.known_at <= :until
+      AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
+      AND q.observed_at <= :until
 )
-SELECT q.known_at AS batch_at, array_agg(DISTINCT q.market_id ORDER BY q.market_id) AS market_ids
-FROM finishing AS f
-JOIN leagues AS l ON l.league = COALESCE(f.league, l.league) AND l.trading_enabled
-JOIN games AS g
-    ON g.league = l.league
-    AND g.status = 'final'
-    AND g.home_score <> g.away_score
-    AND g.kickoff_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '3 days'
-JOIN events AS e ON e.game_id = g.game_id
-JOIN markets AS m ON m.event_id = e.event_id
-JOIN market_snapshots AS q
-    ON q.market_id = m.market_id
-    AND q.known_at BETWEEN g.result_known_at AND g.result_known_at + f.looks
-WHERE q.known_at > :since
-  AND q.known_at <= :until
-  AND q.observed_at > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 day'
-  AND q.observed_at <= :until
-  AND NOT EXISTS (
-      SELECT
-      FROM decisions AS d
-      WHERE d.market_id = q.market_id
-        AND d.execution_environment = :environment
-        AND d.quote_observed_at >= q.observed_at
-        AND d.backtest_run_id IS NULL
-        AND d.purpose = 'entry'
-      OFFSET 0
-  )
-GROUP BY q.known_at
-ORDER BY q.known_at;
+SELECT f.known_at AS batch_at, array_agg(DISTINCT f.market_id ORDER BY f.market_id) AS market_ids
+FROM finished AS f
+WHERE NOT EXISTS (
+    SELECT
+    FROM decisions AS d
+    WHERE d.market_id = f.market_id
+      AND d.execution_environment = :environment
+      AND d.quote_observed_at >= f.observed_at
+      AND d.backtest_run_id IS NULL
+      AND d.purpose = 'entry'
+    OFFSET 0
+)
+GROUP BY f.known_at
+ORDER BY f.known_at;
 
 -- name: held_markets(environment)
 -- Where we hold a position or have an order working.
