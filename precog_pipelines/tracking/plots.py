@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from precog_pipelines.training.metrics import Bin
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 _LABELS = {"home_rate": "home rate", "elo": "Elo", "xgboost": "XGBoost"}
@@ -68,6 +69,46 @@ def seasons_plot(
     axes.set(xlabel="season", ylabel="Brier score (lower is better)", title=title)
     axes.grid(axis="y", linewidth=0.3)
     axes.legend(ncols=2, fontsize="small")
+    return figure
+
+
+def rating_history_plot(ratings: "pd.DataFrame", title: str, most: int = 64) -> "Figure":
+    """One small panel a team: its rating after every game, the best team first.
+
+    ``ratings`` has team, event_ts and rating in playing order; the ``most`` best teams are drawn.
+    All panels are lines of one pair of axes: separate ones take seconds to lay out.
+    """
+    import numpy as np
+    from matplotlib.collections import LineCollection
+
+    newest = ratings.groupby("team")["rating"].last().sort_values(ascending=False)
+    teams = list(newest.index[:most])
+    columns = 8
+    rows = -(-len(teams) // columns)
+    figure = _figure(14, 1.0 + 1.3 * rows)
+    axes = figure.subplots()
+    first, last = ratings["event_ts"].min(), ratings["event_ts"].max()
+    low, high = float(ratings["rating"].min()), float(ratings["rating"].max())
+    middle = (float(ratings["rating"].mean()) - low) / (high - low)
+    by_team = dict(list(ratings.groupby("team")))
+    lines, means = [], []
+    for place, team in enumerate(teams):
+        left, bottom = place % columns, -(place // columns)
+        own = by_team[team]
+        x = left + 0.9 * ((own["event_ts"] - first) / (last - first)).to_numpy(dtype=float)
+        y = bottom + 0.75 * ((own["rating"] - low) / (high - low)).to_numpy(dtype=float)
+        lines.append(np.column_stack([x, y]))
+        means.append([(left, bottom + 0.75 * middle), (left + 0.9, bottom + 0.75 * middle)])
+        axes.text(left, bottom + 0.78, f"{team}  {newest[team]:.0f}", fontsize="small")
+    axes.add_collection(LineCollection(means, colors="0.8", linewidths=0.7))
+    axes.add_collection(LineCollection(lines, colors="#1f77b4", linewidths=0.7))
+    axes.set(xlim=(-0.05, columns), ylim=(0.95 - rows, 1))
+    axes.set_axis_off()
+    axes.set_title(
+        f"{title}: ratings {first:%Y} to {last:%Y}, {low:.0f} to {high:.0f} from bottom to top, "
+        "grey: the mean",
+        fontsize="medium",
+    )
     return figure
 
 

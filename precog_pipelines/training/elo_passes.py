@@ -22,7 +22,7 @@ from precog_pipelines.ratings.config import LeagueElo, elo_config
 from precog_pipelines.ratings.elo import Checkpoint, EloTable
 from precog_pipelines.ratings.history import find_elo_model, model_name
 from precog_pipelines.tracking import elo_model
-from precog_pipelines.tracking.plots import reliability_plot
+from precog_pipelines.tracking.plots import rating_history_plot, reliability_plot
 from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.dataset_files import sha256_of, stored_path, write_parquet
@@ -227,7 +227,11 @@ def fit_elo(
         ],
         predictions=counted,
         metrics=total_metrics(counted),
-        figures={"reliability.png": reliability_plot(bins, f"{title}, out of sample")},
+        figures={
+            "reliability.png": reliability_plot(bins, f"{title}, out of sample"),
+            "rating_history.png": rating_history_plot(_by_team(rated), title),
+        },
+        tables={"ratings.csv": ratings_table(rated)},
         note=model_card(
             title=title,
             what="Elo ratings updated after every game by result and margin of victory, with home "
@@ -238,6 +242,28 @@ def fit_elo(
             "market knows more; admission as champion allows paper trading, nothing else.",
         ),
     )
+
+
+def ratings_table(rated: "pd.DataFrame") -> "pd.DataFrame":
+    """Every team after its last game, best first, with the season and day of that game."""
+    newest = _by_team(rated).groupby("team").last().reset_index()
+    newest = newest.sort_values(["rating", "team"], ascending=[False, True], ignore_index=True)
+    return newest.assign(
+        rank=newest.index + 1, last_game=newest["event_ts"].dt.strftime("%Y-%m-%d")
+    )[["rank", "team", "rating", "season", "last_game"]]
+
+
+def _by_team(rated: "pd.DataFrame") -> "pd.DataFrame":
+    """Season, event_ts, team and its rating after the game; two rows a game, in playing order."""
+    import pandas as pd
+
+    sides = [
+        rated[["season", "event_ts", f"{side}_team", f"{side}_rating"]].set_axis(
+            ["season", "event_ts", "team", "rating"], axis=1
+        )
+        for side in ("home", "away")
+    ]
+    return pd.concat(sides).sort_values("event_ts", kind="stable")
 
 
 def _plans(rated: "pd.DataFrame", seasons: list[int]) -> list[SeasonPlan]:
@@ -253,13 +279,7 @@ def _snapshot(rated: "pd.DataFrame", elo: LeagueElo, season: int) -> LoggedModel
     """The ratings after the last game as a model that predicts games of ``season``."""
     import pandas as pd
 
-    sides = [
-        rated[["season", "event_ts", f"{side}_team", f"{side}_rating"]].set_axis(
-            ["season", "event_ts", "team", "rating"], axis=1
-        )
-        for side in ("home", "away")
-    ]
-    newest = pd.concat(sides).sort_values("event_ts", kind="stable").groupby("team").last()
+    newest = _by_team(rated).groupby("team").last()
     ratings = {str(team): float(value) for team, value in newest["rating"].items()}
     last_season = {str(team): int(value) for team, value in newest["season"].items()}
     state = Checkpoint(dict(ratings.items()), dict(last_season.items()))

@@ -120,7 +120,8 @@ class Outcome:
     """What a whole walk-forward gave.
 
     ``predictions``: game_id, game_key, season, kickoff_at, home_win, p_raw, p_home; one row per
-    game that was out of sample. ``metrics`` and ``figures`` belong to the parent run.
+    game that was out of sample. ``metrics``, ``figures`` and ``tables`` belong to
+    the parent run.
     """
 
     fits: Sequence[SeasonFit]
@@ -129,6 +130,7 @@ class Outcome:
     figures: Mapping[str, "Figure"]
     note: str
     importance: Mapping[str, float] = field(default_factory=dict)
+    tables: "Mapping[str, pd.DataFrame]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -318,6 +320,8 @@ def _log_parent(tracking: Tracking, subject: Subject, outcome: Outcome, attempt:
         (folder / "model_card.md").write_text(outcome.note + "\n")
         for file_name, figure in outcome.figures.items():
             figure.savefig(folder / file_name)
+        for file_name, table in outcome.tables.items():
+            table.to_csv(folder / file_name, index=False)
         tracking.client().log_artifacts(run_id, name)
     tracking.finish(run_id)
 

@@ -90,6 +90,7 @@ def test_the_run_says_what_was_fitted_on_what_by_which_code(trained_home: Home) 
         expected = {"predictions.parquet", "manifest.json", "environment.txt", "reliability.png",
                     "brier_by_season.png", "by_season.csv"}  # fmt: skip
         assert expected <= names
+        assert ({"rating_history.png", "ratings.csv"} <= names) == (family == "elo")
         for run in record.seasons:
             child = client.get_run(run.mlflow_run_id)
             assert child.data.tags[PARENT_TAG] == record.parent_run_id
