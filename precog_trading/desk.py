@@ -6,8 +6,8 @@ from decimal import Decimal
 import psycopg
 
 from precog_core.errors import PrecogError
-from precog_trading.ledger.writing import book_cash
 from precog_trading.ledger.statements import Row, one, rows, value
+from precog_trading.ledger.writing import book_cash
 
 NEEDS_APPROVAL = "needs_approval"
 PAPER = "paper"
