@@ -94,17 +94,6 @@ def next_rung(
     return _resting(number, last, priority, book, ladder, settings)
 
 
-def has_given_up(
-    condition: ExitCondition, episode: Sequence[ExitAttempt], settings: ExecutionSettings
-) -> bool:
-    """Whether the episode climbed its whole ladder without success and stays open."""
-    priority = PRIORITY[condition]
-    if priority in (ExitPriority.CRITICAL, ExitPriority.HIGH) or not episode:
-        return False
-    ladder = settings.medium if priority is ExitPriority.MEDIUM else settings.low
-    return episode[-1].number > ladder.walks
-
-
 def _critical(
     number: int, step: int, book: SellerBook, settings: ExecutionSettings
 ) -> Rung | Standstill:
