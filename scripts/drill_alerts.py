@@ -12,6 +12,7 @@ when something was lost, doubled or not recovered, and leaves the home for inspe
 import argparse
 import contextlib
 import json
+import logging
 import os
 import re
 import signal
@@ -194,6 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Faults that concern alerts.")
     parser.add_argument("--home", type=Path, help="a home that precog up has filled before")
     home = parser.parse_args().home or Path(tempfile.mkdtemp(prefix="precog-drill-"))
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's note about its own future
     certificates = make_certificates(home)
     mail = MailServer(certificates.server, "alerts", "drillpassword")
     with FakeKalshi() as venue:

@@ -7,7 +7,7 @@ message is sent and is neither stored nor shown.
 import os
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -32,13 +32,11 @@ class Limit(_Settings):
     per_day: Annotated[int, Field(ge=1, le=100_000)]
     apart_s: Annotated[int, Field(ge=0, le=86_400)] = 0
 
-    @model_validator(mode="before")
-    @classmethod
-    def _day_holds_an_hour(cls, values: Any) -> Any:
-        hour, day = (values.get(name) for name in ("per_hour", "per_day"))
-        if str(hour).isdigit() and str(day).isdigit() and int(day) < int(hour):
-            raise ValueError(f"per_day {day} is below per_hour {hour}")
-        return values
+    @model_validator(mode="after")
+    def _day_holds_an_hour(self) -> "Limit":
+        if self.per_day < self.per_hour:
+            raise ValueError(f"per_day {self.per_day} is below per_hour {self.per_hour}")
+        return self
 
 
 class Limits(_Settings):

@@ -5,6 +5,7 @@ what they share stands here. The core imports no Dagster: of its records only th
 in ``finished_run`` are read.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,11 +18,12 @@ from precog_core.alerts.rules import Severity
 _KIND_OF_CHECK = {"leak_alarms": "leak_alarm", "results_fresh": "asset_stale"}
 """Checks whose failure has a kind of its own; all others are check_failed."""
 _LONGEST_REASON = 600
+_ADDRESS = re.compile(r"^(?:precog_core\.errors\.PrecogError: |(?:\w+\.)+(?=\w+: ))")
 
 
 @dataclass(frozen=True)
 class FailedStep:
-    """A step that failed, and why: the innermost error."""
+    """A step that failed, and why, in the words of what was raised."""
 
     step: str
     reason: str
@@ -66,7 +68,7 @@ def finished_run(run: Any, entries: Iterable[Any], location: str, *, failed: boo
     for event in (entry.dagster_event for entry in entries):
         match None if event is None else event.event_type_value:
             case "STEP_FAILURE":
-                steps.append(FailedStep(event.step_key, _innermost(event.step_failure_data.error)))
+                steps.append(FailedStep(event.step_key, _raised(event.step_failure_data.error)))
             case "PIPELINE_FAILURE":
                 reason = event.message
             case "ASSET_CHECK_EVALUATION":
@@ -99,12 +101,14 @@ def _failed_check(evaluation: Any) -> list[FailedCheck]:
     ]
 
 
-def _innermost(error: Any) -> str:
+def _raised(error: Any) -> str:
+    """What our code raised: below Dagster's wrappers, above what it was itself caused by."""
     if error is None:
         return "no error was recorded"
-    while error.cause is not None:
+    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
-    return str(error.message)
+    # `package.module.Name: text` names a class few readers know by its address.
+    return _ADDRESS.sub("", str(error.message), count=1)
 
 
 def _shown(value: Any) -> Any:
@@ -129,10 +133,11 @@ def _run(conn: psycopg.Connection, run: FinishedRun) -> int:
     of = f" for {run.partition}" if run.partition else ""
     reason = _cut(first.reason if first else run.reason or "no reason was recorded")
     again = " It is retried once by itself." if run.will_retry else ""
+    what = "A run of assets" if run.job.startswith("__") else run.job
     return report(
         conn,
         "run_failed",
-        f"{run.job}{of} failed{where}: {reason}{again}",
+        f"{what}{of} failed{where}: {reason}{again}",
         details={
             "job": run.job,
             "location": run.location,

@@ -29,7 +29,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @dg.asset
 def results(context: dg.AssetExecutionContext) -> None:
     if context.run.tags.get("wish") == "fail":
-        raise PrecogError("games.csv, line 7: no score")
+        try:
+            float("no score")
+        except ValueError as error:
+            raise PrecogError("games.csv, line 7: no score") from error
 
 
 @dg.asset_check(asset=results, blocking=True)
@@ -109,7 +112,7 @@ def test_failed_runs_and_checks_open_alerts_once(
     }
     run = found["run_failed", "alone"]
     assert run["severity"] == "high"
-    assert "games.csv, line 7: no score" in run["message"]
+    assert run["message"] == "alone failed, step results: games.csv, line 7: no score"
     assert run["details"]["run_id"] == failed
     complete_ = found["check_failed", "complete"]
     assert (complete_["severity"], complete_["details"]["found"]) == ("high", {"missing": 3})

@@ -21,6 +21,7 @@ from precog_core.alerts.rules import (
     is_higher,
     judge,
 )
+from precog_core.errors import PrecogError
 from tests.conftest import REPOSITORY
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -162,6 +163,23 @@ def test_s15_severities_and_routes() -> None:
     assert breaker_severity("daily_loss", "close_all") == "critical"
     assert breaker_severity("unknown_order", "exits_only") == "critical"
     assert breaker_severity("drawdown", "exits_only") == "high"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("LIMITS__SMS__PER_DAY", "3", "per_day 3 is below per_hour 5"),
+        ("ROUTES__LOW", "[telegram]", "routes.low"),
+        ("REMIND_S", "-1", "remind_s"),
+        ("RETRIES", "1", "retries"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"PRECOG__ALERTS__{variable}", value)
+    with pytest.raises(PrecogError, match=words):
+        alerts_config()
 
 
 @pytest.mark.requirement("ALERT-014")
