@@ -30,13 +30,22 @@ from precog_trading.backtest.replay import (
 from precog_trading.backtest.triggers import first_trigger, marks, own_columns, trailed
 from precog_trading.engine.decide import decide
 from precog_trading.engine.looks import look_at, mark_of
-from precog_trading.engine.state import Decision, Entry, Portfolio, Tick, TradingState
+from precog_trading.engine.state import (
+    Decision,
+    Entry,
+    OpenBreaker,
+    Portfolio,
+    Tick,
+    TradingState,
+)
 from precog_trading.ledger.risk import day_start, week_start
 from precog_trading.rules.assumptions import takes_assumptions
+from precog_trading.rules.breakers import CLOSE_ALL, rearmed_at
 from precog_trading.rules.entry_gate import Situation
 from precog_trading.tick.batches import tick_id
 
 _NEVER = int(np.iinfo(np.int64).max)
+BLOCKED = "breaker_open"
 _POINT = 10**8
 """Equity is counted in hundred-millionths of a dollar: contracts have two places, prices six."""
 
@@ -80,6 +89,8 @@ class FastReplay(PlainReplay):
         odd = (found.gap > gap).any(axis=1)
         odd |= (found.reason == found.code("book_invalid")).any(axis=1)
         odd |= self._unspoken(found.at)
+        # A prediction that meets an older quote makes the engine look at what is held once more.
+        odd |= setup.history.quotes.known_at[found.row] != found.at
         self._survivors = np.flatnonzero(passed & ~odd)
         # The first moment opens the account.
         self._odd = np.unique(np.concatenate([found.at[:1], found.at[odd]]))
@@ -87,6 +98,8 @@ class FastReplay(PlainReplay):
         """instant → its decisions in ``result.decisions``"""
         self.entered = np.zeros(len(found), dtype=np.int16)
         """of survivors that were not lived: entries of the game by then"""
+        self.blocked: list[tuple[int, int, tuple[OpenBreaker, ...]]] = []
+        """(from, until, breakers): between them, both lived, every candidate was refused"""
         self._seen: dict[int, int] = {}
         """by position, the row of the newest quote looked at"""
         self._trigger: dict[int, int] = {}
@@ -168,7 +181,14 @@ class FastReplay(PlainReplay):
         due = self._settles_by(at)
         self._catch_up(self.account.open_positions() if due else looked, at)
         before = len(self.result.decisions)
+        stopped = self.breakers
         self.tick(at, entries, looks)
+        if self.breakers != stopped:
+            if stopped:
+                since, _, found = self.blocked[-1]
+                self.blocked[-1] = (since, at, found)
+            if self.breakers:
+                self.blocked.append((at, _NEVER, tuple(b.as_open for b in self.breakers)))
         if len(self.result.decisions) > before:
             self._lived[at] = (before, len(self.result.decisions))
         self._note_points()
@@ -219,13 +239,19 @@ class FastReplay(PlainReplay):
 
     def _next_moment(self, clock: int) -> int:
         """The first instant after ``clock`` at which the plain tick must run."""
-        if self.breakers or any(o.status == "resting" for o in self.account.working):
+        closing = any(b.action == CLOSE_ALL for b in self.breakers)
+        if closing or any(o.status == "resting" for o in self.account.working):
             return self._next_tick(clock + 1)
-        moment = min(self._next_survivor(clock), self._next_odd_moment(clock))
+        moment = self._next_odd_moment(clock)
+        if not self.breakers:
+            moment = min(moment, self._next_survivor(clock))
         wake = min((self._wakes(order.row) for order in self.account.working), default=_NEVER)
-        held = {p.market for p in self.account.open_positions()}
-        for market in held:
+        for market in {p.market for p in self.account.open_positions()}:
             wake = min(wake, self._paid_at.get(market, _NEVER))
+        # While a breaker is open every candidate is refused; the morning's first tick re-arms it.
+        rearm_at = self.setup.config.replay.rearm_at
+        for breaker in self.breakers:
+            wake = min(wake, microseconds(rearmed_at(breaker.triggered_at, rearm_at)))
         if wake < moment:
             moment = min(moment, self._next_tick(max(wake, clock + 1)))
         for position in self.account.open_positions():
@@ -483,9 +509,12 @@ class LazyDecisions:
     def counts(self) -> dict[str, int]:
         """Entry candidates by reason, without making a decision."""
         found, run = self._run.candidates, self._run
-        names = np.array([*found.reasons, "already_entered"])
+        names = np.array([*found.reasons, "already_entered", BLOCKED])
         codes = found.reason[self._skipped].astype(np.int64)
         codes[(codes == 0) & (run.entered[self._skipped] > 0)[:, None]] = len(found.reasons)
+        for since, until, _ in run.blocked:
+            at = found.at[self._skipped]
+            codes[(at > since) & (at < until)] = len(found.reasons) + 1
         counted = np.bincount(codes.ravel(), minlength=len(names))
         total = {str(n): int(c) for n, c in zip(names, counted, strict=True) if c}
         for decision in self._made:
@@ -524,8 +553,12 @@ class LazyDecisions:
             Entry(now - timedelta(days=2), run.setup.method.strategy.strategy_id, row["game_id"])
             for _ in range(made)
         )
+        breakers = next((b for since, until, b in run.blocked if since < at < until), ())
         state = TradingState(
-            {facts.market_id: facts}, Portfolio(Decimal(0), entries=entries), is_writer=True
+            {facts.market_id: facts},
+            Portfolio(Decimal(0), entries=entries),
+            is_writer=True,
+            breakers=breakers,
         )
         quote = run.history.quotes.quote(int(found.row[index]), facts.market_id)
         tick = Tick(tick_id(now), now, run.setup.environment, run_key=run.setup.run_key)
@@ -536,6 +569,8 @@ class LazyDecisions:
         for decision in decided:
             code = int(found.reason[index, 0 if decision.side is Side.YES else 1])
             expected = found.reasons[code] if code else "already_entered"
+            if breakers:
+                expected = BLOCKED
             if decision.skip_reason != expected:
                 raise AssertionError(
                     f"{tick.tick_id} market {facts.market_id} {decision.side}: the columns say "
