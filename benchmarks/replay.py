@@ -1,0 +1,215 @@
+"""How fast a season of recorded quotes replays through the full rule engine.
+
+Builds the season from the development data (``PRECOG_DATA_DIR``, default ../shared/data) in
+memory: every traded minute is a quote of close ∓ 0.01, probabilities are Elo's from 1505 with an
+interval from the games before. Prints a table and, with ``--json``, one object. Times are CPU
+seconds of this process.
+
+    python benchmarks/replay.py --copies 1,5 --json
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import math
+import os
+import resource
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from precog_trading.backtest.columns import NONE, instant, microseconds, quote_columns
+from precog_trading.backtest.fast import FastReplay
+from precog_trading.backtest.history import History, Settlement
+from precog_trading.backtest.replay import PlainReplay, Setup
+from precog_trading.backtest.tape import tape_of
+from precog_trading.config import TradingConfig
+from precog_trading.engine.state import Method, ModelVersion, Prediction, StrategyVersion
+from precog_trading.strategies import build
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("PRECOG_DATA_DIR") or ROOT.parent / "shared" / "data") / "kalshi"
+GRID = [{"start": "0.00", "end": "1.00", "step": "0.01"}]
+YEAR = timedelta(days=364)
+NAUTILUS_REFERENCE = 190_000
+"""Events/s of nautilus_trader 1.221, engine alone, as stated in the task; not measured here."""
+PLAIN_MARKETS = 6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--copies", default="1,5", help="seasons in a row: 1,5,50")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    started = time.process_time()
+    games, bars = read_games(), read_bars()
+    read_s = time.process_time() - started
+    report: dict[str, Any] = {"read_s": round(read_s, 2), "growth": []}
+    for strategy in ("pre_game", "pre_game_managed"):
+        for copies in [int(text) for text in arguments.copies.split(",")]:
+            started = time.process_time()
+            setup = season(games, bars, copies, strategy)
+            built_s = time.process_time() - started
+            started = time.process_time()
+            run = FastReplay(setup)
+            run.run()
+            engine_s = time.process_time() - started
+            found = {
+                "strategy": strategy,
+                "copies": copies,
+                "events": run.result.events,
+                "decisions": len(run.result.decisions),
+                "moments_lived": run.result.ticks,
+                "positions": len(run.account.positions),
+                "exits": len(run.account.exits),
+                "engine_s": round(engine_s, 3),
+                "engine_events_per_s": round(run.result.events / engine_s),
+                "total_events_per_s": round(run.result.events / (engine_s + built_s + read_s)),
+                "microseconds_per_decision": round(1e6 * engine_s / len(run.result.decisions), 2),
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            }
+            report["growth"].append(found)
+    first = report["growth"][0]
+    report["engine_events_per_s"] = first["engine_events_per_s"]
+    report["total_events_per_s"] = first["total_events_per_s"]
+    report["nautilus_ratio"] = None
+    report["ratio_to_stated_nautilus"] = round(first["engine_events_per_s"] / NAUTILUS_REFERENCE, 2)
+    report["plain_events_per_s"] = plain(games, bars)
+    if arguments.json:
+        print(json.dumps(report))
+        return
+    for row in report["growth"]:
+        print("  ".join(f"{name} {value}" for name, value in row.items()))
+    print({name: value for name, value in report.items() if name != "growth"})
+
+
+def plain(games: list[dict[str, Any]], bars: dict[str, np.ndarray]) -> int:
+    """Events per second of the plain replay, over a few markets."""
+    run = PlainReplay(season(games[:PLAIN_MARKETS], bars, 1, "pre_game_managed"))
+    started = time.process_time()
+    for batch in run.batches():
+        run.tick(*batch)
+    run.finish()
+    return round(run.result.events / (time.process_time() - started))
+
+
+def read_games() -> list[dict[str, Any]]:
+    """Games in order of their start, with Elo's probability and its interval."""
+    with (DATA / "kalshi_nba_2025_games.csv").open() as file:
+        games = sorted(csv.DictReader(file), key=lambda row: (row["tipoff_utc"], row["ticker"]))
+    ratings: dict[str, float] = {}
+    record: list[tuple[float, int]] = []
+    for game in games:
+        home, away = (ratings.setdefault(game[side], 1505.0) for side in ("home", "away"))
+        p = 1 / (1 + 10 ** (-(home - away + 70) / 400))
+        near = [won for said, won in record if int(said * 10) == int(p * 10)]
+        game["p"], game["half"] = p, _half_width(near)
+        won, margin = int(game["home_win"]), abs(int(game["home_pts"]) - int(game["away_pts"]))
+        edge = (home - away + 70) * (1 if won else -1)
+        moved = 20 * ((margin + 3) ** 0.8 / (7.5 + 0.006 * edge)) * (won - p)
+        ratings[game["home"]] += moved
+        ratings[game["away"]] -= moved
+        record.append((p, won))
+    return games
+
+
+def _half_width(results: list[int]) -> float:
+    """Half the 90 % Wilson interval of the record so far; unknown without one."""
+    n = len(results)
+    if not n:
+        return 0.5
+    share, z2 = sum(results) / n, 1.6449**2
+    return 1.6449 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+
+
+def read_bars() -> dict[str, np.ndarray]:
+    """(end, low, high, close, volume) of each ticker's minutes; seconds, cents, contracts."""
+    rows: dict[str, list[tuple[int, ...]]] = {}
+    with gzip.open(DATA / "kalshi_nba_2025_candles_1m.csv.gz", "rt") as file:
+        for ticker, end, _, high, low, close, volume in list(csv.reader(file))[1:]:
+            rows.setdefault(ticker, []).append(
+                (int(end), int(low), int(high), int(close), int(float(volume)))
+            )
+    return {ticker: np.array(sorted(found), dtype=np.int64) for ticker, found in rows.items()}
+
+
+def season(
+    games: list[dict[str, Any]], bars: dict[str, np.ndarray], copies: int, strategy: str
+) -> Setup:
+    """``copies`` of the season, a year apart."""
+    markets, predictions, attributes, settlements = [], {}, {}, []
+    quotes, tape = [], []
+    for copy in range(copies):
+        for number, game in enumerate(games):
+            place, shift = copy * len(games) + number, copy * YEAR
+            tip = datetime.fromisoformat(game["tipoff_utc"]).astimezone(UTC) + shift
+            minutes = bars[game["ticker"]]
+            at = minutes[:, 0] * 1_000_000 + shift // timedelta(microseconds=1)
+            close = minutes[:, 3]
+            bid = np.where(close > 1, (close - 1) * 10_000, NONE)
+            ask = np.where(close < 99, (close + 1) * 10_000, NONE)
+            fill = np.full(len(at), place)
+            none = np.full(len(at), NONE)
+            traded = np.cumsum(minutes[:, 4]) * 100
+            quotes.append(np.stack([fill, at, at, bid, ask, none, none, traded, none, fill * 0]))
+            tape.append(
+                np.stack([fill, at - 60_000_000, at, at, minutes[:, 1] * 10_000,
+                          minutes[:, 2] * 10_000, minutes[:, 4] * 100])
+            )  # fmt: skip
+            yes_home = game["yes_team"] == game["home"]
+            markets.append(_market(place, game["ticker"], tip, yes_home))
+            attributes[place + 1] = (
+                {"market_id": place + 1, "known_at": instant(int(at[0])) - timedelta(days=9),
+                 "status": "open", "price_ranges": GRID},
+            )  # fmt: skip
+            predictions[place + 1] = tuple(
+                _prediction(place, game, tip, hours) for hours in (24, 1)
+            )
+            paid = max(tip + timedelta(hours=3), instant(int(at[-1])))
+            settlements.append(Settlement(place, paid, Decimal(f"{game['yes_won']}.000000")))
+    columns = np.concatenate(quotes, axis=1)
+    first = instant(int(columns[1].min())) - timedelta(days=1)
+    history = History(
+        "nba", first, instant(int(columns[1].max())) + timedelta(days=2), tuple(markets),
+        attributes, quote_columns(*columns, sources=["recorded_candle"], markets=len(markets)),
+        predictions, tuple(sorted(settlements, key=lambda s: (s.known_at, s.market))), (),
+        tape_of(list(np.concatenate(tape, axis=1)), {}),
+    )  # fmt: skip
+    method = Method(
+        StrategyVersion(1, strategy, "v1.0", "testing", build(strategy, {})),
+        ModelVersion(1, "nba-elo", "v1.0", "testing", "nba"), 1, "benchmark", "v1.0", "testing",
+    )  # fmt: skip
+    return Setup(history, method, TradingConfig(), run_key="benchmark")
+
+
+def _market(place: int, ticker: str, tip: datetime, yes_home: bool) -> dict[str, Any]:
+    return {
+        "market_id": place + 1, "ticker": f"{ticker}-{place:06d}", "platform_id": "kalshi",
+        "market_type": "binary", "event_id": place + 1, "yes_team_id": 2 * place + (not yes_home),
+        "series_id": 1, "platform_status": "active", "platform_type": "trading",
+        "venue_environment": "prod", "game_id": place + 1, "game_key": f"nba:{place}",
+        "league": "nba", "trading_enabled": True, "game_type": "regular", "kickoff_at": tip,
+        "home_team_id": 2 * place, "away_team_id": 2 * place + 1, "game_status": "scheduled",
+        "result_known_at": None, "home_score": None, "away_score": None, "game_source": "file",
+    }  # fmt: skip
+
+
+def _prediction(place: int, game: dict[str, Any], tip: datetime, hours: int) -> Prediction:
+    at = tip - timedelta(hours=hours)
+    p = Decimal(round(game["p"] * 10_000)).scaleb(-4)
+    half = Decimal(round(game["half"] * 10_000)).scaleb(-4)
+    low, high = max(p - half, Decimal(0)), min(p + half, Decimal(1))
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    number = 2 * place + (hours == 1)
+    return Prediction(number, place + 1, 1, 1, p, low, high, long_ago, at, at)
+
+
+assert microseconds(datetime(1970, 1, 1, tzinfo=UTC)) == 0
+
+if __name__ == "__main__":
+    main()
