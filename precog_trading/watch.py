@@ -129,12 +129,13 @@ def _codes(conn: psycopg.Connection) -> Iterator[int]:
 
 
 def _remember(conn: psycopg.Connection, now: datetime, decision_id: int) -> None:
+    failing = value(conn, _SOURCES, "failing_channels", since=now - _PRESENT) or []
     load_queries("health").note_health(
         conn,
         component="notifications",
-        status="healthy",
+        status="degraded" if failing else "healthy",
         at=now,
-        details=as_json({"decision_id": decision_id}),
+        details=as_json({"decision_id": decision_id, "failing": failing}),
         alert_id=None,
     )
 

@@ -264,3 +264,16 @@ WHERE severity = 'critical'
   AND triggered_at < now() - CAST(:longer_than AS INTERVAL)
 ORDER BY triggered_at
 LIMIT 1;
+
+-- name: failing_channels(since)$
+-- Channels whose latest delivery failed; NULL when none.
+WITH latest AS (
+    SELECT DISTINCT ON (channel) channel, status
+    FROM notification_deliveries
+    WHERE attempted_at > :since
+    ORDER BY channel, delivery_id DESC
+)
+
+SELECT array_agg(channel ORDER BY channel)
+FROM latest
+WHERE status = 'failed';

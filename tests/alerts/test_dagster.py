@@ -171,6 +171,22 @@ def test_a_tick_looks_delivers_and_shows_and_then_rests(
     second = _tick(alert_delivery, instance, first.cursor, PostgresResource())
     assert second.asset_events == []
     assert len(mail.messages) == 1
+    assert _health(db) == ("healthy", [])
+    mail.stop()
+    with db.transaction() as conn:
+        report(conn, "edge_anomaly", "another")
+    for _ in range(2):
+        _tick(alert_delivery, instance, first.cursor, PostgresResource())
+    assert _health(db) == ("degraded", ["email"])
+
+
+def _health(db: Database) -> tuple[Any, ...]:
+    with db.transaction() as conn:
+        row = conn.execute(
+            "SELECT status, details->'failing' FROM system_health WHERE component = 'notifications'"
+        ).fetchone()
+    assert row is not None
+    return tuple(row)
 
 
 @pytest.mark.requirement("ALERT-012")
