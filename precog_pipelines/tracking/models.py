@@ -154,6 +154,24 @@ def version_of_run(tracking: Tracking, name: str, run_id: str) -> Version | None
     return Version(name, numbers[0], run_id) if numbers else None
 
 
+def versions_of(tracking: Tracking, name: str) -> list[Version]:
+    """Every version of a registered model, oldest first; empty when it is not registered."""
+    found = tracking.client().search_model_versions(f"name = '{name}'")
+    numbers = sorted((int(version.version), str(version.run_id)) for version in found)
+    return [Version(name, number, run_id) for number, run_id in numbers]
+
+
+def tags_of_version(tracking: Tracking, version: Version) -> dict[str, str]:
+    """The tags of a registered version."""
+    found = tracking.client().get_model_version(version.name, str(version.number))
+    return dict(found.tags)
+
+
+def tag_version(tracking: Tracking, version: Version, key: str, value: str) -> None:
+    """Set a tag of a registered version."""
+    tracking.client().set_model_version_tag(version.name, str(version.number), key, value)
+
+
 def version_by_alias(tracking: Tracking, name: str, alias: str) -> Version | None:
     """The version an alias points to, or None when the model or the alias does not exist."""
     from mlflow.exceptions import MlflowException

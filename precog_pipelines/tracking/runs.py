@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,8 @@ class Tracking:
     ui_url: str
 
     def client(self) -> "mlflow.MlflowClient":
-        """A client of this store, registry included."""
-        _quiet()
-        import mlflow
-
-        return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        """A client of this store, registry included; one per process, making one costs."""
+        return _client(self.uri)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -177,6 +175,14 @@ class Tracking:
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run; ``status`` is FINISHED or FAILED."""
         self.client().set_terminated(run_id, status)
+
+
+@cache
+def _client(uri: str) -> "mlflow.MlflowClient":
+    _quiet()
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def tracking_of(resource: Any) -> Tracking:

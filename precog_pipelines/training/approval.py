@@ -7,6 +7,7 @@ state. The alias moves last.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
@@ -18,6 +19,8 @@ from precog_pipelines.tracking.models import (
     register,
     remove_alias,
     set_alias,
+    tag_version,
+    tags_of_version,
     version_by_alias,
 )
 from precog_pipelines.tracking.runs import Tracking, registered_name
@@ -26,6 +29,7 @@ from precog_pipelines.training.judging import Candidate, Judgement, judge_league
 from precog_pipelines.training.metrics import brier
 from precog_pipelines.training.promotion import Contender, Reason, choose, gate, in_words
 from precog_pipelines.training.records import out_of_sample, record_of_run
+from precog_pipelines.training.rollback import CHAMPION_SINCE, withdrawal
 
 APPROVED_BY = "bootstrap"
 
@@ -71,6 +75,11 @@ def approve(db: Database, tracking: Tracking, league: str) -> Approval:
             missing_tags=candidate.missing_tags,
             config=judgement.config.champion,
             predicts_in_time=candidate.predicts_in_time,
+            withdrawn=withdrawal(
+                tracking,
+                registered_name(league, candidate.family),
+                candidate.record.latest.mlflow_run_id,
+            ),
         )
         for candidate in judgement.candidates
     }
@@ -189,6 +198,10 @@ def _install(
     }
     moved = _set_statuses(db, league, winner, words[winner.name])
     families = {candidate.name: candidate.family for candidate in judgement.candidates}
+    if CHAMPION_SINCE not in tags_of_version(tracking, versions[winner.name]):
+        # What a rollback goes back to.
+        since = datetime.now(UTC).isoformat()
+        tag_version(tracking, versions[winner.name], CHAMPION_SINCE, since)
     moved |= set_alias(tracking, versions[winner.name], CHAMPION)
     for name, family in families.items():
         registered = registered_name(league, family)

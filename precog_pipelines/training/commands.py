@@ -1,7 +1,7 @@
 """``precog models``: what the models are worth, from the command line."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,10 @@ _LISTED = (
     "approved_by", "trained_at", "trained_until", "git_sha", "mlflow_run_id", "predictions", "n",
     "brier", "market_brier",
 )  # fmt: skip
+if TYPE_CHECKING:
+    from precog_core.database import Database
+    from precog_pipelines.tracking.runs import Tracking
+
 models = typer.Typer(help="Models and how well they predict.", no_args_is_help=True)
 
 
@@ -69,13 +73,16 @@ def compare(
 ) -> None:
     """Every model beside the market and the home rate, on the same games out of sample."""
     from precog_core.database import open_database
+    from precog_pipelines.training.recorded import anchored_predictions
     from precog_pipelines.training.summary import compare_models, market_sources
 
     if first > last:
         raise PrecogError(f"--from {first} is after --to {last}")
-    with open_database() as database, database.connection() as conn:
-        rows = compare_models(conn, league, first, last)
-        sources = market_sources(conn, league, first, last)
+    with open_database() as database:
+        recorded = anchored_predictions(database, tracking_beside(database), league)
+        with database.connection() as conn:
+            rows = compare_models(conn, league, first, last, recorded)
+            sources = market_sources(conn, league, first, last)
     if not rows:
         raise PrecogError(
             f"league {league} has no predictions for finished games of {first}–{last}; run "
@@ -97,10 +104,76 @@ def compare(
     console.print(content["verdict"], highlight=False)
 
 
+@models.command("rollback")
+def rollback(
+    league: Annotated[str, typer.Option(help="League code.")] = "nfl",
+    reason: Annotated[str, typer.Option(help="Why; kept with the model.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+) -> None:
+    """Make the champion before this one champion again; the fit left is not admitted any more."""
+    from precog_core.database import open_database
+    from precog_pipelines.training.rollback import roll_back
+
+    if not reason.strip():
+        raise PrecogError('say why: precog models rollback --reason "…"; it is kept with the model')
+    with open_database() as database:
+        done = roll_back(database, tracking_beside(database), league, reason)
+    if as_json:
+        content = {
+            "league": league,
+            "left": f"{done.left.name} version {done.left.number}",
+            "champion": f"{done.champion.name} version {done.champion.number}",
+            "reason": reason,
+        }
+        typer.echo(json.dumps(content))
+        return
+    Console().print(
+        f"champion of {league} is {done.champion.name} version {done.champion.number}; "
+        f"{done.left.name} version {done.left.number} is withdrawn: {reason}",
+        highlight=False,
+    )
+
+
+@models.command("tune")
+def tune(
+    league: Annotated[str, typer.Option(help="League code.")] = "nfl",
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, earlier ones of this search counted.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+) -> None:
+    """Search the trees' hyper-parameters on inner folds; stop it when you like, it goes on."""
+    from precog_core.database import open_database
+    from precog_pipelines.training.tuning import tune_boosted
+
+    with open_database() as database:
+        found = tune_boosted(database, tracking_beside(database), league, trials)
+    if as_json:
+        typer.echo(json.dumps(found.as_dict()))
+        return
+    console = Console()
+    console.print(found.in_words(), highlight=False)
+    console.print(f"every trial: {found.address}", highlight=False)
+
+
+def tracking_beside(database: "Database") -> "Tracking":
+    """The MLflow store of this installation: the one named in the environment, else the sister."""
+    import os
+
+    from precog_pipelines.resources import MlflowResource
+    from precog_pipelines.tracking.runs import Tracking
+
+    mlflow = MlflowResource()
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or database.url("mlflow", driver="psycopg2")
+    return Tracking(uri, mlflow.artifact_root(), mlflow.ui_url())
+
+
 def verdict(rows: list[dict[str, Any]]) -> str:
     """Who is better, the market or the best model, in one sentence."""
     market = next((row for row in rows if row["model"] == "market"), None)
-    best = next((row for row in rows if row["model"] not in ("market", "home_rate")), None)
+    # The market-anchored model starts from the market's price: it is no rival of it.
+    others = ("market", "home_rate", "market_anchored")
+    best = next((row for row in rows if row["model"] not in others), None)
     if best is None:
         return "No model has predictions for these games."
     if market is None:
@@ -125,7 +198,7 @@ def _table(content: dict[str, Any]) -> Table:
         title=f"{content['league']} {content['from']}–{content['to']}, {rows[0]['n']} games "
         f"(market: {sources})"
     )
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for name in ("n", "Brier", "log loss", "ECE", "Brier − market", "95 % interval"):
         table.add_column(name, justify="right")
     for row in rows:

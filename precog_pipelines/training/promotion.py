@@ -56,12 +56,14 @@ def gate(
     missing_tags: Sequence[str],
     config: ChampionConfig,
     predicts_in_time: bool = True,
+    withdrawn: str | None = None,
 ) -> tuple[Reason, ...]:
     """Every condition for becoming champion, passed or not.
 
     ``judged`` is the window before the last season; ``reference`` compares with the champion on
     the same games, or with the home rate while there is none. ``predicts_in_time`` False: an
     input of the model is known only after the moment at which predictions are issued.
+    ``withdrawn``: why a person rolled this very fit back.
     """
     if not predicts_in_time:
         return (
@@ -71,6 +73,8 @@ def gate(
                 "at which predictions are issued; it is there to be compared",
             ),
         )
+    if withdrawn is not None:
+        return (Reason(False, f"this fit was rolled back: {withdrawn}; a new fit may compete"),)
     if judged is None or reference is None:
         return (
             Reason(

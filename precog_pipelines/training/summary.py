@@ -1,5 +1,6 @@
 """Who predicted how well, from what was issued: models, market and home rate on the same games."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -9,13 +10,28 @@ from precog_core.database.queries import load_queries
 from precog_pipelines.features.config import features_config
 from precog_pipelines.sources.quotes_table import closing_probabilities
 from precog_pipelines.training.evaluation import compare_pair, home_rates
-from precog_pipelines.training.metrics import scores
+from precog_pipelines.training.metrics import (
+    log_losses,
+    paired_bootstraps,
+    scores,
+    squared_errors,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HOME_RATE = "home_rate"
 MARKET = "market"
+ANCHORED = "market_anchored"
+LABELS = {
+    HOME_RATE: "home rate",
+    "elo": "Elo",
+    "logistic": "logistic regression",
+    "xgboost": "XGBoost",
+    "ensemble": "ensemble",
+    ANCHORED: "market-anchored (price known shortly before the start)",
+    MARKET: "closing market",
+}
 
 
 def brier_summary(
@@ -35,30 +51,54 @@ def brier_summary(
 
 
 def compare_models(
-    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+    conn: psycopg.Connection,
+    league: str,
+    from_season: int,
+    to_season: int,
+    recorded: "Mapping[str, pd.DataFrame] | None" = None,
 ) -> list[dict[str, Any]]:
-    """``brier_summary`` as rows, best Brier first, each with its difference to the market.
+    """One row per model, market and home rate over the same games, best Brier first.
 
-    ``brier_vs_market`` is model minus market with the bounds ``low`` and ``high`` of its 95 %
-    interval; all three are None for the market itself and where there is no market.
+    ``recorded`` adds models that never predict for trading, by name: their out-of-sample
+    probabilities (game_id, p_home). Each row has n and every metric; ``brier_low`` …
+    ``log_loss_high`` bound 95 % bootstrap intervals over games; ``brier_vs_market`` is the
+    difference to the market with ``low`` and ``high`` (None for the market and without one);
+    ``by_season`` has season, n, brier and log_loss.
     """
-    games = issued_games(conn, league, from_season, to_season)
-    summary = brier_summary(conn, league, from_season, to_season)
+    games = issued_games(conn, league, from_season, to_season, recorded)
     rows = []
-    for name, values in summary.items():
-        row: dict[str, Any] = {"model": name} | values
+    for name in _contestants(games):
+        p, y = games[name].to_numpy(dtype=float), games["home_win"].to_numpy(dtype=float)
+        of_brier, of_log_loss = paired_bootstraps([squared_errors(p, y), log_losses(p, y)])
+        row: dict[str, Any] = {"model": name, "label": LABELS.get(name, name)}
+        row |= scores(p, y).as_dict()
+        row |= {"brier_low": of_brier.low, "brier_high": of_brier.high}
+        row |= {"log_loss_low": of_log_loss.low, "log_loss_high": of_log_loss.high}
         row |= {"brier_vs_market": None, "low": None, "high": None}
-        if MARKET in summary and name != MARKET:
+        if MARKET in games and name != MARKET:
             result = compare_pair(MARKET, games[name], games[MARKET], games["home_win"])
             row["brier_vs_market"] = result.brier_difference.mean
             row["low"] = result.brier_difference.low
             row["high"] = result.brier_difference.high
+        row["by_season"] = [
+            {
+                "season": int(season),
+                "n": len(part),
+                "brier": float(squared_errors(part[name], part["home_win"]).mean()),
+                "log_loss": float(log_losses(part[name], part["home_win"]).mean()),
+            }
+            for season, part in games.groupby("season")
+        ]
         rows.append(row)
     return sorted(rows, key=lambda row: row["brier"])
 
 
 def issued_games(
-    conn: psycopg.Connection, league: str, from_season: int, to_season: int
+    conn: psycopg.Connection,
+    league: str,
+    from_season: int,
+    to_season: int,
+    recorded: "Mapping[str, pd.DataFrame] | None" = None,
 ) -> "pd.DataFrame":
     """One row per game that every contestant covers: game_id, season, home_win, one column each."""
     issued = fetch_frame(
@@ -88,6 +128,11 @@ def issued_games(
     prices = games["game_id"].map(dict(zip(market["game_id"], market["p_home"], strict=True)))
     if prices.notna().any():
         games[MARKET] = prices.astype(float)
+    for name, record in (recorded or {}).items():
+        known = dict(zip(record["game_id"], record["p_home"], strict=True))
+        chances = games["game_id"].map(known)
+        if chances.notna().any():
+            games[name] = chances.astype(float)
     return games.dropna().reset_index(drop=True)
 
 

@@ -146,20 +146,25 @@ def walk_forward(
     fit: Fit | None = None,
     *,
     calibrate: bool = True,
+    first_season: int | None = None,
 ) -> list[Fold]:
     """Fit and predict every planned season; folds by season.
 
     ``frame`` and ``upcoming`` as for ``plan_folds``, with kickoff_at and the features (float,
     NaN = undefined) besides. ``fit`` defaults to the boosted trees of ``config``;
-    without ``calibrate`` its probabilities stay as they are. Raises ValueError for a column that is
+    without ``calibrate`` its probabilities stay as they are; seasons before ``first_season`` are
+    trained on and not predicted. Raises ValueError for a column that is
     missing.
     """
     missing = [c for c in ("kickoff_at", *feature_names) if c not in frame.columns]
     if missing:
         raise ValueError(f"the training dataset lacks the columns {', '.join(missing)}")
     rules = config.walk_forward
-    plans = plan_folds(frame, config, upcoming)
-
+    plans = [
+        plan
+        for plan in plan_folds(frame, config, upcoming)
+        if first_season is None or plan.season >= first_season
+    ]
     family = fit or boosted_trees(config)
 
     def fold_of(plan: FoldPlan) -> _RawFold:

@@ -10,7 +10,7 @@ from precog_core.errors import PrecogError
 from precog_pipelines.training.commands import register, verdict
 from precog_pipelines.training.metrics import brier
 from precog_pipelines.training.summary import brier_summary, issued_games
-from tests.trained_league import LEAGUE, TESTED, Home
+from tests.trained_league import FAMILIES, LEAGUE, TESTED, Home
 
 
 @pytest.fixture
@@ -31,7 +31,13 @@ def test_it_prints_one_object_with_a_row_per_model(trained_home: Home, app: type
     assert content["market_source"] == []
     assert content["verdict"] == "No market price is known for these games."
     rows = {row["model"]: row for row in content["models"]}
-    assert set(rows) == {"elo", "xgboost", "home_rate"}
+    assert set(rows) == {*FAMILIES, "home_rate"}
+    for one in rows.values():
+        assert one["brier_low"] < one["brier"] < one["brier_high"]
+        assert one["log_loss_low"] < one["log_loss"] < one["log_loss_high"]
+        assert [part["season"] for part in one["by_season"]] == TESTED
+        weighted = sum(part["n"] * part["brier"] for part in one["by_season"])
+        assert weighted / one["n"] == pytest.approx(one["brier"])
     assert len({row["n"] for row in rows.values()}) == 1
     assert [row["brier"] for row in content["models"]] == sorted(
         row["brier"] for row in content["models"]
@@ -65,7 +71,7 @@ def test_the_summary_scores_everyone_on_the_same_games(trained_home: Home) -> No
     with trained_home.db.connection() as conn:
         summary = brier_summary(conn, LEAGUE, TESTED[0], TESTED[-1])
         assert brier_summary(conn, LEAGUE, 1999, 2001) == {}
-    assert set(summary) == {"elo", "xgboost", "home_rate"}
+    assert set(summary) == {*FAMILIES, "home_rate"}
     assert {values["n"] for values in summary.values()} == {
         trained_home.value(
             "SELECT count(*) FROM games WHERE season = ANY(%s) AND home_score <> away_score"

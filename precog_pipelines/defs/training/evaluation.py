@@ -1,16 +1,20 @@
 """Asset ``model_evaluation``: every model beside market, Elo and home rate on the same games."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from precog_core.alerts import raise_alert
+from precog_core.database import Database
 from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.defs.training.models import ANY_SEASON
 from precog_pipelines.partitions import league as by_league
 from precog_pipelines.resources import MlflowResource, PostgresResource
-from precog_pipelines.tracking.runs import tracking_of
+from precog_pipelines.tracking.runs import Tracking, registered_name, tracking_of
 
 if TYPE_CHECKING:
+    from precog_pipelines.training.degradation import Quality
     from precog_pipelines.training.judging import Candidate, Judgement
 
 TABLE = "model_evaluations"
@@ -58,6 +62,14 @@ TABLE = "model_evaluations"
                 "No season is better than any honest forecast has been, and Elo lies in its band."
             ),
         ),
+        dg.AssetCheckSpec(
+            "champion_quality",
+            asset="model_evaluation",
+            description=(
+                "The champion's last 50 games are not worse than the mean of its record plus two "
+                "standard errors; worse raises the alert model_degraded, and nothing is demoted."
+            ),
+        ),
     ],
     description=(
         "The newest walk-forward of every model compared with the home rate, Elo and the closing "
@@ -74,11 +86,13 @@ def model_evaluation(
     tracking, database = tracking_of(mlflow), postgres.database()
     judged: list[Judgement] = []
     written = 0
+    quality: dict[str, Quality] = {}
     for league in context.partition_keys:
         judgement = judge_league(database, tracking, league)
         written += write_evaluations(database, judgement)
         log_evaluations(tracking, judgement)
         judged.append(judgement)
+        quality |= _champion_quality(database, tracking, judgement)
         for candidate in judgement.candidates:
             context.log.info(candidate.words())
             for finding in candidate.findings:
@@ -110,8 +124,55 @@ def model_evaluation(
                 last=max(window.end for window in windows),
                 **metadata,
             ),
-            check_results=_checks(judged),
+            check_results=[*_checks(judged), _quality_check(quality)],
         )
+
+
+def _champion_quality(
+    database: Database, tracking: Tracking, judgement: "Judgement"
+) -> "dict[str, Quality]":
+    """The reigning champion's recent quality by its title; a degraded one raises an alert."""
+    from precog_pipelines.training.approval import reigning
+    from precog_pipelines.training.degradation import recent_quality
+
+    families = [candidate.family for candidate in judgement.candidates]
+    version = reigning(tracking, judgement.league, families)
+    if version is None:
+        return {}
+    candidate = next(
+        c
+        for c in judgement.candidates
+        if version.name == registered_name(judgement.league, c.family)
+    )
+    quality = recent_quality(candidate.predictions)
+    if quality is None:
+        return {}
+    if quality.is_degraded:
+        with database.transaction() as conn:
+            raise_alert(
+                conn,
+                alert_type="model_degraded",
+                severity="medium",
+                category="data",
+                component="predictions",
+                message=quality.in_words(candidate.title),
+                details={"league": judgement.league, "model": candidate.title}
+                | {k: round(v, 6) for k, v in asdict(quality).items()},
+                source_table="probability_models",
+                source_id=candidate.record.model_id,
+                stable_keys={"league": judgement.league, "model": candidate.title},
+            )
+    return {candidate.title: quality}
+
+
+def _quality_check(quality: "dict[str, Quality]") -> dg.AssetCheckResult:
+    lines = [one.in_words(title) for title, one in quality.items()]
+    return dg.AssetCheckResult(
+        check_name="champion_quality",
+        passed=not any(one.is_degraded for one in quality.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"quality": "; ".join(lines) or "no champion with enough games yet"},
+    )
 
 
 def _comparisons(candidate: "Candidate") -> list[dict[str, Any]]:
