@@ -158,3 +158,21 @@ def test_the_examples_of_the_concept_pages_are_true(page: str) -> None:
 def test_the_four_guides_are_there() -> None:
     for guide in ("concepts/probability", "concepts/elo", "concepts/evaluation", "ml-roadmap"):
         assert len((DOCS / f"{guide}.md").read_text().split()) > 150, guide
+
+
+@pytest.mark.requirement("UX-004")
+def test_the_feature_of_the_guide_registers_and_computes() -> None:
+    from precog_pipelines.features import registry
+
+    text = (DOCS / "add-a-feature.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    before = list(registry._REGISTRY)
+    try:
+        exec(compile(block, "docs/add-a-feature.md", "exec"), dict(vars(registry)))  # noqa: S102
+        (added,) = [f for f in registry._REGISTRY if f not in before]
+    finally:
+        registry._REGISTRY[:] = before
+    assert (added.name, added.version, added.lowest, added.highest) == (
+        "rest_advantage_capped", "v1.0", -3, 3,
+    )  # fmt: skip
+    assert added.calculation.startswith("Days of rest the home team has more")
