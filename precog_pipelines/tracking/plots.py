@@ -12,8 +12,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_LABELS = {"home_rate": "home rate", "elo": "Elo", "xgboost": "XGBoost"}
-_COLOURS = {"home_rate": "#9e9e9e", "elo": "#1f77b4", "market": "#2ca02c", "xgboost": "#d62728"}
+_LABELS = {
+    "home_rate": "home rate",
+    "elo": "Elo",
+    "xgboost": "XGBoost",
+    "logistic": "logistic regression",
+}
+_COLOURS = {
+    "home_rate": "#9e9e9e",
+    "elo": "#1f77b4",
+    "market": "#2ca02c",
+    "xgboost": "#d62728",
+    "logistic": "#9467bd",
+    "ensemble": "#ff7f0e",
+}
 
 
 def reliability_plot(bins: Sequence[Bin], title: str) -> "Figure":
