@@ -313,3 +313,38 @@ def test_a_day_that_loses_its_limit_closes_what_is_open(
         assert verify_ledger(conn).balanced
     assert found["daily_loss"] == "close_all"
     assert exits == [("circuit_breaker", "critical", 500, Decimal("0.49"))]
+
+
+@pytest.mark.requirement("EXIT-001", "EXEC-004")
+def test_a_stop_loss_takes_the_place_of_an_exit_that_still_rests(
+    db: Database, managed: None
+) -> None:
+    with db.transaction() as conn:
+        league, game = one_game(conn)
+        at = FIRST_SUNDAY - 9 * HOUR
+        season.add_prediction(conn, league, game, "0.55", "0.0200", at=at - MINUTE)
+        season.add_quote(conn, game.home, at, "0.58", "0.59")
+        season.add_quote(conn, game.home, at + 10 * SECOND, "0.40", "0.41")
+    clock = FakeClock(at)
+    with Monitor(db, clock=clock) as monitor:
+        monitor.turn()
+        clock.sleep(10)
+        monitor.turn()
+    with db.transaction() as conn:
+        orders = conn.execute(
+            "SELECT exit_condition, status, error_code, filled_quantity FROM orders "
+            "WHERE purpose = 'exit' ORDER BY order_id"
+        ).fetchall()
+        attempts = conn.execute(
+            "SELECT exit_condition, filled_quantity, ended_at FROM exit_attempts "
+            "ORDER BY attempt_id"
+        ).fetchall()
+        assert verify_ledger(conn).balanced
+    assert orders == [
+        ("partial_exit_target", "canceled", "replaced", 0),
+        ("stop_loss", "filled", None, 500),
+    ]
+    assert attempts == [
+        ("partial_exit_target", 0, at + 10 * SECOND),
+        ("stop_loss", 500, at + 10 * SECOND),
+    ]
