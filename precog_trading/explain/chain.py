@@ -173,7 +173,7 @@ def _decision_link(decision: Row) -> Link:
         strategy=strategy,
         model=model,
         method=method,
-        exit_condition=decision["exit_condition"],
+        exit_condition=_exit_condition(decision),
         position_key=decision["position_key"],
     )
     checks: list[Check] = [equal("decision_key recomputed", expected, decision["decision_key"])]
@@ -317,6 +317,14 @@ def _method_links(conn: psycopg.Connection, decision: Row) -> list[Link]:
             checks,
         )
     ]
+
+
+def _exit_condition(decision: Row) -> str | None:
+    """What spoke for an exit; a sale by hand has no condition of its own in ``decisions``."""
+    if decision["purpose"] == "exit" and decision["exit_condition"] is None:
+        return "manual"
+    condition: str | None = decision["exit_condition"]
+    return condition
 
 
 def _market(decision: Row) -> str:

@@ -39,6 +39,11 @@ def decision_words(decision: Row) -> str:
 
 
 def _exit_words(decision: Row, versions: str) -> str:
+    if decision["exit_condition"] is None:
+        return (
+            f"A person sold {_n(decision['quantity'])} contracts of position "
+            f"{decision['position_id']} by hand, at a bid of {_n(decision['price'])}."
+        )
     condition = decision["exit_condition"].replace("_", " ")
     if decision["outcome"] == "taken":
         return (

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -13,9 +14,11 @@ from precog_trading.explain.chain import explain_decision, explain_trade
 from precog_trading.explain.gates import gate_rows
 from precog_trading.explain.links import Link
 from precog_trading.ledger.statements import one
+from precog_trading.monitor.closing import close_position
 from precog_trading.tick.runner import run_pending
 from tests.ops.command_line import invoke
 from tests.trading import season
+from tests.trading.season import FIRST_SUNDAY, HOUR
 
 
 def again(conn: psycopg.Connection, decision_id: int) -> Link:
@@ -111,3 +114,50 @@ def test_a_gate_that_stopped_is_failed_and_later_ones_were_not_reached() -> None
     assert rows["other"]["values"] == {"new_name": "1"}
     unheard = gate_rows(inputs, "skipped", "a_new_reason")
     assert {row["result"] for row in unheard if row["row"]} == {"unknown"}
+
+
+@pytest.mark.requirement("TRACE-002")
+def test_a_sale_is_traced_through_the_entry_of_its_position(
+    all_databases: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRECOG__METHODS__METHODS__NFL_PRE_GAME__STRATEGY", "pre_game_managed")
+    with all_databases.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", None)
+        season.add_prediction(conn, league, game, "0.62", "0.0200")
+        for hours, bid in ((10, "0.49"), (9, "0.40"), (8.9, "0.40")):
+            at, ask = FIRST_SUNDAY - hours * HOUR, f"{Decimal(bid) + Decimal('0.01')}"
+            season.add_quote(conn, game.home, at, bid, ask)
+    run_pending(all_databases)
+    with all_databases.connection() as conn:
+        sale = conn.execute(
+            "SELECT trade_id FROM trades WHERE action = 'sell' ORDER BY trade_id LIMIT 1"
+        ).fetchone()
+        assert sale is not None
+        found = explain_trade(conn, all_databases, sale[0])
+    links = [link.name for link in found.links]
+    assert "because of stop loss" in found.words
+    assert links[:4] == ["trade", "order", "decision", "edge"]
+    assert "prediction" in links
+    for link in found.links:
+        if link.name in ("trade", "order", "decision", "quote", "method", "prediction"):
+            assert link.verified, (link.name, link.checks)
+
+
+def test_a_sale_by_hand_is_traced_too(all_databases: Database) -> None:
+    with all_databases.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", None)
+        season.add_prediction(conn, league, game, "0.62", "0.0200")
+        season.add_quote(conn, game.home, FIRST_SUNDAY - 10 * HOUR, "0.49", "0.50")
+    run_pending(all_databases)
+    with all_databases.transaction() as conn:
+        season.add_quote(conn, game.home, FIRST_SUNDAY - 9 * HOUR, "0.52", "0.53")
+    run_pending(all_databases)
+    close_position(all_databases, 1, "ann", "holiday")
+    with all_databases.connection() as conn:
+        found = explain_trade(conn, all_databases, 2)
+    links = {link.name: link for link in found.links}
+    assert "A person sold 500 contracts of position 1 by hand" in found.words
+    for name in ("trade", "order", "decision"):
+        assert links[name].verified, links[name].checks
