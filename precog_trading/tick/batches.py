@@ -19,7 +19,6 @@ from precog_trading.ledger.statements import one, rows, value
 
 LATE_COMMIT = timedelta(hours=1)
 """How far behind the decision clock a quote may be committed and still be decided on."""
-_FIRST_WINDOW = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,8 @@ def pending_batches(
 ) -> list[Batch]:
     """The oldest ``maximum`` batches that wait, none from after ``now`` (the wall clock).
 
-    Empty while no champion has predicted anything. With a ``maximum`` the search goes forward in
-    windows that widen, so a season that waits is not read whole to find its first quotes.
+    Empty while no champion has predicted anything. Cheap when nothing is new: what is the same for
+    all quotes of a market is asked once per market.
     """
     clock = writer_state(conn, environment).clock
     if clock is None:
@@ -90,12 +89,6 @@ def pending_batches(
     else:
         since = clock - LATE_COMMIT
     until = now or datetime.now(UTC)
-    window = _FIRST_WINDOW
-    while maximum is not None and since + window < until:
-        found = _batches(conn, config, environment, since, since + window, clock, maximum)
-        if len(found) >= maximum:
-            return found
-        window *= 4
     return _batches(conn, config, environment, since, until, clock, maximum)
 
 
