@@ -148,7 +148,7 @@ def surroundings(
 ) -> Surroundings:
     """What the breakers need to know about this very tick on one platform.
 
-    A model is judged stale only while one of its strategies has something to enter, because
+    A model is judged stale only while a strategy that believes it has something to enter, because
     entries are all that it stops.
     """
     assume = config.replay.assume
@@ -167,7 +167,7 @@ def surroundings(
     predicted: dict[str, datetime | None] = {}
     for method in methods:
         model_id = method.model.model_id
-        if model_id in speaking:
+        if model_id in speaking and method.strategy.rules.certainty is None:
             before, at = predicted.get(method.strategy.name), facts.spoken.get(model_id)
             predicted[method.strategy.name] = (
                 at if before is None or at is None else min(before, at)

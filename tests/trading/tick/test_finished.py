@@ -18,7 +18,7 @@ def finished_game(conn: psycopg.Connection) -> Game:
     league = season.create_league(conn)
     conn.execute("UPDATE platforms SET venue_environment = 'prod' WHERE platform_id = 'simulated'")
     game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", (24, 17))
-    season.add_prediction(conn, league, game, "0.50", at=game.kickoff - 3 * HOUR)
+    season.add_prediction(conn, league, game, "0.50")
     season.add_quote(conn, game.home, game.kickoff - 2 * HOUR, "0.49", "0.50")
     for minutes in (-1, 5, 7 * 60):
         known = game.kickoff + 4 * HOUR + minutes * MINUTE
