@@ -38,7 +38,7 @@ from precog_trading.engine.state import (
     Tick,
     TradingState,
 )
-from precog_trading.ledger.risk import day_start, week_start
+from precog_trading.ledger.risk import OddDecision, day_start, week_start
 from precog_trading.rules.assumptions import takes_assumptions
 from precog_trading.rules.breakers import CLOSE_ALL, rearmed_at
 from precog_trading.rules.entry_gate import Situation
@@ -86,11 +86,18 @@ class FastReplay(PlainReplay):
         self._slices = [*first.tolist(), len(found)]
         passed = (found.reason == 0).any(axis=1)
         gap = int(setup.config.breaker.edge_anomaly_gap * 1_000_000)
-        odd = (found.gap > gap).any(axis=1)
-        odd |= (found.reason == found.code("book_invalid")).any(axis=1)
+        self._far = np.flatnonzero((found.gap > gap).any(axis=1))
+        self._fed = 0
+        self._hot = self._anomalous()
+        odd = (found.reason == found.code("book_invalid")).any(axis=1)
         odd |= self._unspoken(found.at)
+        for since, until in self._hot:
+            odd |= (found.at >= since) & (found.at <= until)
         # A prediction that meets an older quote makes the engine look at what is held once more.
-        odd |= setup.history.quotes.known_at[found.row] != found.at
+        again = np.flatnonzero(setup.history.quotes.known_at[found.row] != found.at)
+        self._again: dict[int, list[int]] = {}
+        for index in again.tolist():
+            self._again.setdefault(int(found.market[index]), []).append(int(found.at[index]))
         self._survivors = np.flatnonzero(passed & ~odd)
         # The first moment opens the account.
         self._odd = np.unique(np.concatenate([found.at[:1], found.at[odd]]))
@@ -135,6 +142,47 @@ class FastReplay(PlainReplay):
             )
         order = np.lexsort((market, at))
         return judge_all(self.setup, self.facts, at[order], market[order], rows[order])
+
+    def _anomalous(self) -> list[tuple[int, int]]:
+        """When so many games are far from their markets at once that a breaker might trip: from
+        then on every moment is lived until the window has passed."""
+        limit = self.setup.config.breaker.edge_anomaly
+        window, found = limit.window_s * 1_000_000, self.candidates
+        newest: dict[int, int] = {}
+        hot: list[tuple[int, int]] = []
+        for at, market in zip(
+            found.at[self._far].tolist(), found.market[self._far].tolist(), strict=True
+        ):
+            newest[market] = at
+            if sum(at - seen < window for seen in newest.values()) >= limit.count:
+                if hot and at <= hot[-1][1]:
+                    hot[-1] = (hot[-1][0], at + window)
+                else:
+                    hot.append((at, at + window))
+                newest = {m: t for m, t in newest.items() if at - t < window}
+        return hot
+
+    def _is_hot(self, at: int) -> bool:
+        return any(since <= at <= until for since, until in self._hot)
+
+    def _feed(self, at: int) -> None:
+        """Tell the risk book of far games that were not lived through, now that they count."""
+        window = self.setup.config.breaker.edge_anomaly.window_s * 1_000_000
+        found, name = self.candidates, self.setup.method.strategy.name
+        gap = int(self.setup.config.breaker.edge_anomaly_gap * 1_000_000)
+        while self._fed < len(self._far) and found.at[self._far[self._fed]] < at:
+            index = int(self._far[self._fed])
+            self._fed += 1
+            moment = int(found.at[index])
+            if moment <= at - window or moment in self._lived:
+                continue
+            row = self.history.markets[int(found.market[index])]
+            for distance in found.gap[index].tolist():
+                if distance > gap:
+                    odd = OddDecision(
+                        instant(moment), None, row["game_id"], name, Decimal(distance).scaleb(-6)
+                    )
+                    self.books.of(row["platform_id"]).odd(odd)
 
     def _unspoken(self, at: Int64) -> Any:
         """Where the model had been silent for so long that a breaker watches it."""
@@ -182,6 +230,8 @@ class FastReplay(PlainReplay):
         self._catch_up(self.account.open_positions() if due else looked, at)
         before = len(self.result.decisions)
         stopped = self.breakers
+        if self._hot and self._is_hot(at):
+            self._feed(at)
         self.tick(at, entries, looks)
         if self.breakers != stopped:
             if stopped:
@@ -240,6 +290,8 @@ class FastReplay(PlainReplay):
     def _next_moment(self, clock: int) -> int:
         """The first instant after ``clock`` at which the plain tick must run."""
         closing = any(b.action == CLOSE_ALL for b in self.breakers)
+        if self._hot and self._is_hot(clock):
+            return self._next_tick(clock + 1)
         if closing or any(o.status == "resting" for o in self.account.working):
             return self._next_tick(clock + 1)
         moment = self._next_odd_moment(clock)
@@ -248,6 +300,7 @@ class FastReplay(PlainReplay):
         wake = min((self._wakes(order.row) for order in self.account.working), default=_NEVER)
         for market in {p.market for p in self.account.open_positions()}:
             wake = min(wake, self._paid_at.get(market, _NEVER))
+            moment = min([moment, *(at for at in self._again.get(market, ()) if at > clock)])
         # While a breaker is open every candidate is refused; the morning's first tick re-arms it.
         rearm_at = self.setup.config.replay.rearm_at
         for breaker in self.breakers:
@@ -388,8 +441,9 @@ class FastReplay(PlainReplay):
         return found * int(row["quantity"] * 100)
 
     def _alarm(self, times: Int64, equity: Int64) -> int | None:
-        """The first look at which a loss might trip a breaker; windows may begin at a re-arming,
-        so the higher of both beginnings counts."""
+        """The first look at which a loss might trip a breaker; no window reaches back behind the
+        moment its breaker was re-armed."""
+        tripped = {breaker.breaker_type for breaker in self.breakers}
         settings, book = self.setup.config.breaker, next(iter(self.books.by_platform.values()))
         environment = self.setup.environment
         past, worth = self._points_at[: self._count], self._points[: self._count]
@@ -418,17 +472,23 @@ class FastReplay(PlainReplay):
             ),
             ("rapid_loss", times - rapid, settings.rapid_loss),
         ):
-            reference = at(since)
-            reference = np.where(reference == 0, deposit, reference)
+            if name in tripped:
+                continue  # what is open cannot trip again
             rearmed = book.rearmed_at(name)
             if rearmed is not None:
-                again = at(np.array([microseconds(rearmed)]))
-                reference = np.maximum(reference, again[0])
+                since = np.maximum(since, microseconds(rearmed))
+            reference = at(since)
+            reference = np.where(reference == 0, deposit, reference)
             hit |= reference - equity >= int(limit.of(environment) * _POINT)
+        if "drawdown" in tripped:
+            return self._first(hit, times)
         peak = max(int(worth.max()) if len(worth) else 0, deposit)
         peaks = np.maximum.accumulate(np.maximum(equity, peak))
         share = float(settings.drawdown)
         hit |= equity <= peaks * (1 - share) + 1
+        return self._first(hit, times)
+
+    def _first(self, hit: Any, times: Int64) -> int | None:
         found = np.flatnonzero(hit)
         if not len(found):
             return None
