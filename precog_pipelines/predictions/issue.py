@@ -143,6 +143,7 @@ class _Predictor:
         self._games_so_far: dict[int, GamesSoFar] | None = {} if intervals_of_games_so_far else None
         self._conn, self._tracking, self._now = conn, tracking, now
         self._models: dict[str, PyFuncModel] = {}
+        self._hashes: dict[tuple[tuple[str, ...], int, datetime], str] = {}
         self._intervals: dict[tuple[int, int], dict[int, tuple[float, float]]] = {}
 
     def probabilities(self, served: Served, run: SeasonRun, games: "pd.DataFrame") -> "pd.Series":
@@ -183,7 +184,7 @@ class _Predictor:
     ) -> list[Prediction]:
         """The rows of one model and season at one moment."""
         # What the fit's dataset holds, so that anyone can take the vector from the store again.
-        names = list(served.inputs or RATING_FEATURES)
+        names = served.inputs or RATING_FEATURES
         trained = self._trained_until(served, run, games)
         is_registered = run.mlflow_run_id == served.version.run_id
         rows = []
@@ -192,7 +193,7 @@ class _Predictor:
             games["event_ts"],
             games["kickoff_at"],
             p,
-            games[names].to_numpy(),
+            games[list(names)].to_numpy(),
             strict=True,
         ):
             trained_until = trained.get(int(game_id))
@@ -213,12 +214,21 @@ class _Predictor:
                     trained_until=trained_until,
                     mlflow_run_id=run.mlflow_run_id,
                     registry_version=served.version.number if is_registered else None,
-                    features_hash=features_hash(names, values),
+                    features_hash=self._hash(names, int(game_id), at, values),
                     event_ts=at,
                     known_at=at if kickoff_at <= self._now else self._now,
                 )
             )
         return rows
+
+    def _hash(
+        self, names: tuple[str, ...], game_id: int, at: datetime, values: Sequence[float]
+    ) -> str:
+        # Models of one dataset read the same vector; hashing it is a third of the work.
+        key = (names, game_id, at)
+        if key not in self._hashes:
+            self._hashes[key] = features_hash(names, values)
+        return self._hashes[key]
 
     def _trained_until(
         self, served: Served, run: SeasonRun, games: "pd.DataFrame"
