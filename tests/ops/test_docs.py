@@ -27,6 +27,8 @@ _ELSEWHERE = {
     "summary": "tests/end_to_end/test_bootstrap.py",
     "ratings": "tests/ratings/test_commands.py",
     "models compare": "tests/training/test_commands.py",
+    "models rollback": "tests/training/test_rollback.py",
+    "models tune": "tests/training/test_tuning.py",
     "logs --follow": "tests/ops/test_inspection.py",
     "restore": "tests/ops/test_archive.py",
     "db psql": "tests/core/test_cli.py",
