@@ -4,7 +4,8 @@ Measured against the alternatives in the design notes: COPY into a table is an o
 faster than row inserts, and ``pandas.to_sql`` slower still.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
@@ -13,6 +14,9 @@ from psycopg import sql
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    Columns = Mapping[str, np.ndarray | str]
+    Nulls = Mapping[str, np.ndarray]
 
 Kind = Literal["i8", "i4", "f8", "bool", "date", "instant"]
 # How the server sends a value, and what is added to count from 1970 instead of 2000.
@@ -23,6 +27,14 @@ _WIRE: dict[Kind, tuple[str, int]] = {
     "bool": ("u1", 0),
     "date": (">i4", 10_957),
     "instant": (">i8", 946_684_800_000_000),
+}
+_SEND: dict[Kind, str] = {
+    "i8": "int8send",
+    "i4": "int4send",
+    "f8": "float8send",
+    "bool": "boolsend",
+    "date": "date_send",
+    "instant": "timestamptz_send",
 }
 # By the OID of a column's type, which never changes.
 _KINDS: dict[int, Kind] = {20: "i8", 23: "i4", 701: "f8", 16: "bool", 1082: "date", 1184: "instant"}
@@ -58,10 +70,7 @@ def copy_rows(
 
 
 def copy_arrays(
-    conn: psycopg.Connection,
-    table: str,
-    columns: "Mapping[str, np.ndarray | str]",
-    nulls: "Mapping[str, np.ndarray] | None" = None,
+    conn: psycopg.Connection, table: str, columns: "Columns", nulls: "Nulls | None" = None
 ) -> int:
     """Append columns to ``table`` by binary COPY in the caller's transaction; returns the count.
 
@@ -71,46 +80,77 @@ def copy_arrays(
     column with NULLs. Rows are stored in order, except that within 65,536 rows those with the same
     columns NULL stay together. Raises ValueError for a type that no array can hold.
     """
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with conn.cursor() as cursor:
-        rows = encoded_rows(conn, table, columns, nulls or {})
-        with cursor.copy(statement) as copy:
-            copy.write(_HEADER)
-            for block in rows:
-                copy.write(block)
-            copy.write(_TRAILER)
-    return _length(columns)
+    return copy_parts(conn, table, tuple(columns), [(columns, nulls or {})])
 
 
-def encoded_rows(
+def copy_parts(
     conn: psycopg.Connection,
     table: str,
-    columns: "Mapping[str, np.ndarray | str]",
-    nulls: "Mapping[str, np.ndarray]",
-) -> Iterator[bytes]:
-    """What ``copy_arrays`` sends between header and trailer, as large blocks."""
-    oids = _column_types(conn, table, tuple(columns))
-    for name, oid in zip(columns, oids, strict=True):
-        wanted = "text" if isinstance(columns[name], str) else "a number, a date or an instant"
-        if (oid == _TEXT_OID) != isinstance(columns[name], str) or (
-            oid != _TEXT_OID and oid not in _KINDS
-        ):
-            raise ValueError(f"column {name} of {table} has type OID {oid}; expected {wanted}")
-    count = _length(columns)
-    parts = (slice(n, min(n + _CHUNK_ROWS, count)) for n in range(0, count, _CHUNK_ROWS))
-    return (block for part in parts for block in _encoded(columns, oids, nulls, part))
+    names: Sequence[str],
+    parts: "Iterable[tuple[Columns, Nulls]]",
+) -> int:
+    """As ``copy_arrays`` for a table that comes in parts, all with the columns ``names``.
+
+    The next rows are made and encoded while the server takes the last ones.
+    """
+    count = 0
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal count
+        for columns, nulls in parts:
+            count += _length(columns)
+            yield from encode([columns[name] for name in names], nulls)
+
+    encode = row_encoder(conn, table, names)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(*table.split(".")), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(_HEADER)
+        for block in _ahead(blocks()):
+            copy.write(block)
+        copy.write(_TRAILER)
+    return count
 
 
-def _length(columns: "Mapping[str, np.ndarray | str]") -> int:
+def row_encoder(
+    conn: psycopg.Connection, table: str, names: Sequence[str]
+) -> "Callable[[Sequence[np.ndarray | str], Nulls], Iterator[bytes]]":
+    """A function from the columns ``names`` of ``table`` to what COPY sends between its ends."""
+    oids = _column_types(conn, table, names)
+
+    def encode(columns: "Sequence[np.ndarray | str]", nulls: "Nulls") -> Iterator[bytes]:
+        given = dict(zip(names, columns, strict=True))
+        for (name, column), oid in zip(given.items(), oids, strict=True):
+            text = isinstance(column, str)
+            if (oid == _TEXT_OID) != text or not (text or oid in _KINDS):
+                wanted = "text" if text else "a number, a date or an instant"
+                raise ValueError(f"column {name} of {table} has type OID {oid}; expected {wanted}")
+        count = _length(given)
+        for start in range(0, count, _CHUNK_ROWS):
+            part = slice(start, min(start + _CHUNK_ROWS, count))
+            yield from _encoded(given, oids, nulls, part)
+
+    return encode
+
+
+def _length(columns: "Columns") -> int:
     return next(len(column) for column in columns.values() if not isinstance(column, str))
 
 
+def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """``blocks``, the next one in the making while the caller uses the last."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        coming = worker.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = worker.submit(next, blocks, None)
+            yield block
+
+
 def _encoded(
-    columns: "Mapping[str, np.ndarray | str]",
+    columns: "Columns",
     oids: Sequence[int],
-    nulls: "Mapping[str, np.ndarray]",
+    nulls: "Nulls",
     part: slice,
 ) -> Iterator[bytes]:
     """Rows of ``part`` on the wire; a row's size depends on which of its values are NULL."""
@@ -156,29 +196,32 @@ def fetch_arrays(
 
     For many rows of numbers: some ten times as fast as fetching tuples. No value may be NULL; an
     instant of ``-infinity`` comes back as the smallest int64. Integers and dates become int64,
-    instants int64 microseconds since 1970 UTC, dates days since then. Raises ValueError when the
-    query gives other types or a NULL.
+    instants int64 microseconds since 1970 UTC, dates days since then. Raises ValueError for a
+    NULL; a column of another type is an error of the server.
     """
     import numpy as np
 
-    layout: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in kinds.items():
-        layout += [(f"size {name}", ">i4"), (name, _WIRE[kind][0])]
-    row = np.dtype(layout)
-    statement = f"COPY ({query.strip().rstrip(';')}\n) TO STDOUT (FORMAT BINARY)"
-    with conn.cursor() as cursor, cursor.copy(statement, params) as copy:
-        sent = b"".join(copy)
-    size = len(sent) - len(_HEADER) - len(_TRAILER)
-    if size % row.itemsize == 0:
-        rows = np.frombuffer(sent, row, count=size // row.itemsize, offset=len(_HEADER))
-        if (rows["fields"] == len(kinds)).all() and all(
-            (rows[f"size {name}"] == row[name].itemsize).all() for name in kinds
-        ):
-            return {name: _decoded(rows[name], kind) for name, kind in kinds.items()}
-    raise ValueError(
-        f"the query does not give {', '.join(f'{name} {kind}' for name, kind in kinds.items())} "
-        "without NULL in this order; cast and coalesce its columns"
+    row = np.dtype([(name, _WIRE[kind][0]) for name, kind in kinds.items()])
+    # One value with all rows in it: COPY would send, and Python would touch, every row.
+    sent_as = sql.SQL(" || ").join(
+        sql.SQL("{}({})").format(sql.SQL(_SEND[kind]), sql.Identifier(name))
+        for name, kind in kinds.items()
     )
+    statement = sql.SQL(
+        "SELECT count(*), coalesce(string_agg({}, ''::BYTEA), '') FROM ({}\n) AS given ({})"
+    ).format(
+        sent_as,
+        sql.SQL(query.strip().rstrip(";")),
+        sql.SQL(", ").join(map(sql.Identifier, kinds)),
+    )
+    with conn.cursor(binary=True) as cursor:
+        count, sent = cursor.execute(statement, params).fetchone() or (0, b"")
+    if len(sent) != count * row.itemsize:
+        raise ValueError(
+            f"a column of the query is NULL somewhere; coalesce {', '.join(kinds)} in it"
+        )
+    rows = np.frombuffer(sent, row)
+    return {name: _decoded(rows[name], kind) for name, kind in kinds.items()}
 
 
 def _decoded(sent: "np.ndarray", kind: Kind) -> "np.ndarray":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from precog_core.database.copying import copy_arrays
+from precog_core.database.copying import copy_parts
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_pipelines.features.builder import FeatureTable, build_features
@@ -24,7 +24,10 @@ from precog_pipelines.ratings.config import LeagueElo, elo_config, ratings_confi
 from precog_pipelines.ratings.history import find_elo_model, require_rated
 
 # Moments encoded at a time: bounds the memory of a long history.
-_MOMENTS_PER_COPY = 8_192
+_MOMENTS_PER_PART = 8_192
+_VALUES = (
+    "feature_id", "entity_id", "event_ts", "known_at", "feature_value", "source_snapshot_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -234,13 +237,16 @@ def _copy(
     dagster_run_id: str | None,
 ) -> None:
     """Append ``table`` to the store, or to the staging table when no run is given."""
-    for columns, nulls in blocks(table, feature_ids):
-        if dagster_run_id is None:
-            copy_arrays(conn, "feature_staging", columns, nulls)
-        else:
-            del columns["season"]
-            columns |= {"entity_type": "game", "dagster_run_id": dagster_run_id}
-            copy_arrays(conn, "features_historical", columns, nulls)
+    if dagster_run_id is None:
+        parts = blocks(table, feature_ids)
+        copy_parts(conn, "feature_staging", (*_VALUES, "season"), parts)
+    else:
+        names = (*_VALUES, "entity_type", "dagster_run_id")
+        same: dict[str, np.ndarray | str] = {
+            "entity_type": "game", "dagster_run_id": dagster_run_id,
+        }  # fmt: skip
+        parts = ((columns | same, nulls) for columns, nulls in blocks(table, feature_ids))
+        copy_parts(conn, "features_historical", names, parts)
 
 
 def blocks(
@@ -251,8 +257,8 @@ def blocks(
     Moment by moment, because that is the order of the index.
     """
     ids = np.array(feature_ids, dtype=np.int64)
-    for start in range(0, len(table), _MOMENTS_PER_COPY):
-        part = slice(start, start + _MOMENTS_PER_COPY)
+    for start in range(0, len(table), _MOMENTS_PER_PART):
+        part = slice(start, start + _MOMENTS_PER_PART)
         moments = len(table.game_id[part])
         values = np.stack([column[part] for column in table.values], axis=1).ravel()
         snapshots = np.repeat(table.source_snapshot_id[part], len(ids))

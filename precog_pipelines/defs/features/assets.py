@@ -109,7 +109,7 @@ def _materialized(
     preview: list[dict[str, Any]] = []
     first = last = None
     for league, seasons in seasons_by_league(list(context.partition_keys)).items():
-        written = _write(database, league, seasons, context.run.run_id, sets)
+        written = write_in_two(database, league, seasons, context.run.run_id, sets)
         names = [f.name for f in registered(league, features_config(), sets)]
         with database.transaction() as conn:
             queries = load_queries("features")
@@ -151,7 +151,7 @@ def _materialized(
         )
 
 
-def _write(
+def write_in_two(
     database: Database, league: str, seasons: list[int], run_id: str, sets: Collection[str]
 ) -> Written:
     """Seasons are independent partitions; two connections write them on two cores."""
