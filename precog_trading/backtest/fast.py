@@ -87,6 +87,7 @@ class FastReplay(PlainReplay):
         passed = (found.reason == 0).any(axis=1)
         gap = int(setup.config.breaker.edge_anomaly_gap * 1_000_000)
         self._far = np.flatnonzero((found.gap > gap).any(axis=1))
+        self._echo = False
         self._fed = 0
         self._hot = self._anomalous()
         odd = (found.reason == found.code("book_invalid")).any(axis=1)
@@ -229,10 +230,12 @@ class FastReplay(PlainReplay):
         due = self._settles_by(at)
         self._catch_up(self.account.open_positions() if due else looked, at)
         before = len(self.result.decisions)
-        stopped = self.breakers
+        stopped, fills = self.breakers, len(self.account.fills)
         if self._hot and self._is_hot(at):
             self._feed(at)
         self.tick(at, entries, looks)
+        # What was bought after the account was weighed shows at the next tick of any market.
+        self._echo = len(self.account.fills) > fills
         if self.breakers != stopped:
             if stopped:
                 since, _, found = self.blocked[-1]
@@ -290,7 +293,7 @@ class FastReplay(PlainReplay):
     def _next_moment(self, clock: int) -> int:
         """The first instant after ``clock`` at which the plain tick must run."""
         closing = any(b.action == CLOSE_ALL for b in self.breakers)
-        if self._hot and self._is_hot(clock):
+        if self._echo or (self._hot and self._is_hot(clock)):
             return self._next_tick(clock + 1)
         if closing or any(o.status == "resting" for o in self.account.working):
             return self._next_tick(clock + 1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from precog_trading.backtest.fast import is_usable, replay_fast
@@ -33,13 +33,13 @@ def same(world: Setup) -> dict[str, Any]:
 
 @pytest.mark.parametrize("strategy", ["pre_game", "pre_game_managed"])
 def test_a_season_comes_out_the_same(strategy: str) -> None:
-    found = same(setup(made_up_season(11, games=5, step=15), strategy))
+    found = same(setup(made_up_season(5, games=4), strategy))
     assert found["positions"]
     if strategy == "pre_game_managed":
-        assert {row["exit_condition"] for row in found["exits"]} >= {"partial_exit_target"}
+        assert found["exits"] and found["attempts"]
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 10_000),
     strategy=st.sampled_from(["pre_game", "pre_game_managed"]),
