@@ -128,7 +128,7 @@ class LeakConfig(_Section):
 
     max_gain_over_market: Share = 0.005
     max_feature_gain_share: Share = 0.80
-    exempt_features: tuple[str, ...] = ("elo_diff",)
+    exempt_features: tuple[str, ...] = ("elo_diff", "points_margin")
     max_train_test_gap: Share = 0.03
     full_season_share: Share = 0.9
 
