@@ -185,7 +185,6 @@ def test_config_show_names_the_layer_of_every_value(
         "system.logging.level = debug  # environment variable PRECOG__SYSTEM__LOGGING__LEVEL",
         "system.logging.max_file_mb = 20  # config/system.yaml, line 5",
         "system.logging.retention_d = 9  # override system.logging.retention_d by ann",
-        "system.retention.runs_d = 30  # config/system.yaml, line 9",
     ]
 
 
