@@ -171,9 +171,11 @@ def test_an_unknown_code_of_an_open_set_is_stored_as_unknown(rows: "Rows") -> No
     assert rows.one("SELECT is_known FROM sports WHERE code = 'chess'") is False
 
 
-def test_the_seeds_let_only_the_nfl_trade(rows: "Rows") -> None:
-    found = rows.conn.execute("SELECT league FROM leagues WHERE trading_enabled").fetchall()
-    assert found == [("nfl",)]
+def test_the_seeds_let_nfl_and_nba_trade(rows: "Rows") -> None:
+    found = rows.conn.execute(
+        "SELECT league FROM leagues WHERE trading_enabled ORDER BY league"
+    ).fetchall()
+    assert found == [("nba",), ("nfl",)]
     assert rows.one("SELECT count(*) FROM components WHERE code = 'test_component'") == 1
 
 
