@@ -7,9 +7,9 @@ that is not measured. Measured is what the asset does with all of them: read gam
 build every feature of every game, store them. Beside it a raw COPY of exactly those rows, encoded
 beforehand, into the same empty table, in one statement. `copy_ratio` is the median of
 build-and-store over the median of the raw COPY; the asset writes its seasons over two connections,
-and `one_connection_ratio` is the same over one. The runs alternate. A game is looked at twice (a
-day before and at the decision), so 60,000 games are 2.4 million rows; `--decisions-only` announces
-each game after its first moment, which leaves 20 values a game.
+and `one_connection_ratio` is the same over one. The runs alternate. Games are announced after
+their day-before moment, so each has its 20 features once; `--both-moments` gives the store's usual
+40 values a game.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--games", type=int, default=60_000)
     parser.add_argument("--growth", type=int, nargs="*", default=[1])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--decisions-only", action="store_true", help="20 values a game, not 40")
+    parser.add_argument("--both-moments", action="store_true", help="40 values a game, not 20")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     options = parser.parse_args()
     results = []
@@ -64,7 +64,7 @@ def one_size(games: int, growth: int, options: argparse.Namespace) -> dict:
 
     with open_database() as database:
         with database.transaction() as conn:
-            seasons = write_games(conn, games, growth, options.decisions_only)
+            seasons = write_games(conn, games, growth, not options.both_moments)
         with database.transaction() as conn:
             write_ratings(conn, LEAGUE, seasons, elo_config().league(LEAGUE))
         with database.transaction() as conn:

@@ -106,11 +106,15 @@ def rate_columns(games: GameColumns, parameters: EloParameters) -> tuple[RatedCo
 
     arguments, ratings, last = _arguments(games, parameters)
     out = elo_compiled.rate(*arguments)
-    played = [team for team in range(len(games.teams)) if last[team] >= 0]
-    return RatedColumns(*out), Checkpoint(
-        {games.teams[team]: float(ratings[team]) for team in played},
-        {games.teams[team]: games.first_season + int(last[team]) for team in played},
-    )
+    return RatedColumns(*out), _checkpoint(games, ratings, last)
+
+
+def expected_columns(games: GameColumns, parameters: EloParameters) -> tuple[Floats, Checkpoint]:
+    """P(home wins) of every game before it, and the state after the last: what predicting needs."""
+    from precog_pipelines.ratings import elo_compiled
+
+    arguments, ratings, last = _arguments(games, parameters)
+    return elo_compiled.expect(*arguments), _checkpoint(games, ratings, last)
 
 
 def score_columns(games: GameColumns, parameters: EloParameters) -> SeasonScores:
@@ -122,6 +126,14 @@ def score_columns(games: GameColumns, parameters: EloParameters) -> SeasonScores
     played = np.flatnonzero(n)
     n = n[played]
     return SeasonScores(games.first_season + played, n, log_loss[played] / n, squared[played] / n)
+
+
+def _checkpoint(games: GameColumns, ratings: Floats, last: NDArray[np.int32]) -> Checkpoint:
+    played = np.flatnonzero(last >= 0).tolist()
+    return Checkpoint(
+        {games.teams[team]: float(ratings[team]) for team in played},
+        {games.teams[team]: games.first_season + int(last[team]) for team in played},
+    )
 
 
 def _arguments(

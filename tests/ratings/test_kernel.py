@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from precog_pipelines.ratings import fivethirtyeight
 from precog_pipelines.ratings.elo import EloParameters, Era, Game, MarginForm, rate_games
-from precog_pipelines.ratings.kernel import GameColumns, rate_columns, score_columns
+from precog_pipelines.ratings.kernel import (
+    GameColumns,
+    expected_columns,
+    rate_columns,
+    score_columns,
+)
 from tests.ratings.test_elo import NFL, nfl_games, seasons_of_games
 
 
@@ -20,6 +25,9 @@ def assert_same_bits(games: list[Game], parameters: EloParameters, columns=None)
     for name in found._fields:
         assert getattr(found, name).tolist() == [getattr(game, name) for game in rated], name
     assert same_end == end
+    expected, end_again = expected_columns(columns or GameColumns.of(games), parameters)
+    assert expected.tolist() == found.expected.tolist()
+    assert end_again == end
 
 
 @st.composite
