@@ -476,7 +476,7 @@ class Account:
         amended = [
             (position, final[position.market])
             for position in self._settled
-            if final[position.market].revision > position.paid_revision
+            if self._pays_otherwise(position, final[position.market])
         ]
         if not due and not amended:
             return Settled()
@@ -509,6 +509,15 @@ class Account:
         changed = tuple(position.row for position, _ in (*due, *amended))
         paid = payments(rows, [entries for _, entries in booked], worth)
         return Settled(0, len(due), changed, paid)
+
+    @staticmethod
+    def _pays_otherwise(position: Position, ended: Settlement) -> bool:
+        """Whether a later word gives another value; the same value said again moves no money."""
+        side = Side(position.row["side"])
+        return (
+            ended.revision > position.paid_revision
+            and contract_value(side, ended.value) != position.paid_value
+        )
 
     def _to_settle(self, position: Position, ended: Settlement) -> Row:
         return {

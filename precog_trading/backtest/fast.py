@@ -60,8 +60,9 @@ def replay_fast(setup: Setup) -> Replay:
 
 
 def is_usable(setup: Setup) -> bool:
-    """Whether the columns apply: see gate.is_sievable; one account, and no observed books, whose
-    age a breaker would watch every second."""
+    """Whether the columns apply: see gate.is_sievable; one account, no observed books, whose age a
+    breaker would watch every second, and no market that was amended, as only the last of two words
+    between two lived moments would be booked."""
     history, assume = setup.history, setup.config.replay.assume
     platforms = {row["platform_id"] for row in history.markets}
     events = [row["event_id"] for row in history.markets]
@@ -72,7 +73,9 @@ def is_usable(setup: Setup) -> bool:
     )
     alone = len(platforms) == 1 and len(set(events)) == len(events)
     games = {row["game_id"] for row in history.markets}
-    return assumed and alone and len(games) == len(events) and is_sievable(setup)
+    paid = [settled.market for settled in history.settlements]
+    once = len(set(paid)) == len(paid)
+    return assumed and alone and once and len(games) == len(events) and is_sievable(setup)
 
 
 class FastReplay(PlainReplay):

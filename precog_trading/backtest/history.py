@@ -135,15 +135,27 @@ def _quotes(
 
 
 def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settlement, ...]:
-    """Recorded finalized settlements, and for platforms without a venue the games' results."""
+    """Recorded finalized settlements, and for platforms without a venue the games' results.
+
+    An amendment pays only where a final word came before it, as in ``positions_to_settle``.
+    """
     place = {row["market_id"]: number for number, row in enumerate(markets)}
+    final: dict[int, int] = {}
+    for row in recorded:
+        if row["stage"] == "finalized":
+            earliest = final.get(row["market_id"], row["revision"])
+            final[row["market_id"]] = min(earliest, row["revision"])
     found = [
         Settlement(
             place[row["market_id"]], row["known_at"], row["settlement_value"], row["revision"],
             row["settlement_id"],
         )
         for row in recorded
-        if row["stage"] == "finalized" or (row["stage"] == "amended" and row["revision"] > 1)
+        if row["stage"] == "finalized"
+        or (
+            row["stage"] == "amended"
+            and final.get(row["market_id"], row["revision"]) < row["revision"]
+        )
     ]  # fmt: skip
     known = {settled.market for settled in found}
     for number, row in enumerate(markets):

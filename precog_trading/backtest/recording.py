@@ -41,8 +41,8 @@ class RunRows:
 
     ``orders`` name their decision by ``decision_key`` and their position by ``position_key``;
     ``fills`` their order by ``client_order_id``; ``trades`` their fill by ``venue_fill_id``;
-    ledger ``entries`` their settlement by (market_id, revision). ``positions`` are lists of the
-    versions of one row, the oldest first.
+    ledger ``entries`` their settlement by (market_id, revision) and what they take back by
+    ``reverses_entry_key``. ``positions`` are lists of the versions of one row, the oldest first.
     """
 
     decisions: Sequence[Decision] = ()
@@ -118,18 +118,10 @@ class _Writer:
             if number
         ]
         if later:
-            columns = [name for name in later[0] if name not in ("version", "position_key")]
             self._bulk("bulk_positions", "positions", later, version="INTEGER")
-            update = sql.SQL(
-                "UPDATE positions AS p SET {} FROM bulk_positions AS b WHERE b.version = %s "
-                "AND p.position_key = b.position_key AND p.backtest_run_id = %s"
-            ).format(
-                sql.SQL(", ").join(
-                    sql.SQL("{0} = b.{0}").format(sql.Identifier(name)) for name in columns
-                )
-            )
             for number in range(1, max(row["version"] for row in later) + 1):
-                self._conn.execute(update, (number, self._id))
+                at = {"version": number, "backtest_run_id": self._id}
+                change(self._conn, "backtest", "advance_positions", **at)
             self._conn.execute("DROP TABLE bulk_positions")
         return ids
 
@@ -205,10 +197,8 @@ class _Writer:
     def exits(self, exits: Sequence[Row], position_ids: Mapping[str, int]) -> None:
         if not exits:
             return
-        found = self._conn.execute(
-            "SELECT fill_id, trade_id FROM trades WHERE backtest_run_id = %s", (self._id,)
-        ).fetchall()
-        trade_ids: dict[int, int] = dict(found)
+        found = rows(self._conn, "backtest", "trade_ids", backtest_run_id=self._id)
+        trade_ids = {row["fill_id"]: row["trade_id"] for row in found}
         self._copy(
             "position_exits",
             (
@@ -245,16 +235,44 @@ class _Writer:
                 f"market {missing[0][0]} paid in the replay but has no settlement revision "
                 f"{missing[0][1]}; its result changed meanwhile: run the backtest again"
             )
+        booked = [
+            {
+                **_without(row, "settlement", "venue_fill_id", "position_key"),
+                "position_id": _of(position_ids, row.get("position_key")),
+                "fill_id": _of(self._fills, row.get("venue_fill_id")),
+                "settlement_id": _of(settlements, row.get("settlement")),
+            }
+            for row in entries
+        ]
+        # What a reversal takes back is never a reversal, so all of that has its id before.
+        taken_back = {row["reverses_entry_key"] for row in booked} - {None}
+        self._copy(
+            "account_ledger",
+            (
+                _without(row, "reverses_entry_key")
+                for row in booked
+                if row["reverses_entry_key"] is None
+            ),
+        )
+        if not taken_back:
+            return
+        found = rows(
+            self._conn,
+            "backtest",
+            "ledger_entry_ids",
+            backtest_run_id=self._id,
+            entry_keys=sorted(taken_back),
+        )
+        ids = {row["entry_key"]: row["entry_id"] for row in found}
         self._copy(
             "account_ledger",
             (
                 {
-                    **_without(row, "settlement", "venue_fill_id", "position_key"),
-                    "position_id": _of(position_ids, row.get("position_key")),
-                    "fill_id": _of(self._fills, row.get("venue_fill_id")),
-                    "settlement_id": _of(settlements, row.get("settlement")),
+                    **_without(row, "reverses_entry_key"),
+                    "reverses_entry_id": ids[row["reverses_entry_key"]],
                 }
-                for row in entries
+                for row in booked
+                if row["reverses_entry_key"] is not None
             ),
         )
 

@@ -88,6 +88,7 @@ def _entries(account: Account) -> list[Row]:
                 "note": entry["note"],
                 "position_key": entry.get("position_key"),
                 "venue_fill_id": entry.get("venue_fill_id"),
+                "reverses_entry_key": entry.get("reverses_entry_key"),
                 "settlement": None if settled is None else (entry["market_id"], settled),
             }
         )

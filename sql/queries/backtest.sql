@@ -184,6 +184,47 @@ SELECT fill_id, venue_fill_id
 FROM fills
 WHERE backtest_run_id = :backtest_run_id;
 
+-- name: advance_positions(backtest_run_id, version)!
+-- The next version of every position that has one. Who holds what, and why, never changes.
+UPDATE positions AS p
+SET original_quantity = b.original_quantity,
+    quantity = b.quantity,
+    entry_price = b.entry_price,
+    fees = b.fees,
+    realized_pnl = b.realized_pnl,
+    status = b.status,
+    exit_price = b.exit_price,
+    exit_reason = b.exit_reason,
+    exit_priority = b.exit_priority,
+    exit_time = b.exit_time,
+    last_check_time = b.last_check_time,
+    current_price = b.current_price,
+    unrealized_pnl = b.unrealized_pnl,
+    unrealized_pnl_pct = b.unrealized_pnl_pct,
+    target_price = b.target_price,
+    stop_loss_price = b.stop_loss_price,
+    trailing_stop_active = b.trailing_stop_active,
+    trailing_stop_type = b.trailing_stop_type,
+    trailing_stop_distance = b.trailing_stop_distance,
+    trailing_stop_price = b.trailing_stop_price,
+    peak_price = b.peak_price
+FROM bulk_positions AS b
+WHERE b.version = :version
+  AND b.position_key = p.position_key
+  AND p.backtest_run_id = :backtest_run_id;
+
+-- name: trade_ids(backtest_run_id)
+SELECT trade_id, fill_id
+FROM trades
+WHERE backtest_run_id = :backtest_run_id;
+
+-- name: ledger_entry_ids(backtest_run_id, entry_keys)
+-- The entries that a reversal of the run takes back.
+SELECT entry_id, entry_key
+FROM account_ledger
+WHERE backtest_run_id = :backtest_run_id
+  AND entry_key = ANY (CAST(:entry_keys AS TEXT[]));
+
 -- name: send_orders(backtest_run_id)!
 UPDATE orders AS o
 SET status = 'sent',

@@ -8,8 +8,10 @@ import pytest
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.backtest.runs import Request, run_backtest
+from precog_trading.ledger.audit import verify_ledger
+from precog_trading.tick.runner import run_pending
 from tests.trading import season
-from tests.trading.season import FIRST_SUNDAY
+from tests.trading.season import FIRST_SUNDAY, HOUR, MINUTE
 
 REQUEST = Request(
     "nfl_pre_game", "nfl", FIRST_SUNDAY - timedelta(days=3), FIRST_SUNDAY + timedelta(days=60)
@@ -94,6 +96,58 @@ def test_a_run_that_was_cut_off_is_taken_up_under_its_own_row(
     done = run_backtest(db, REQUEST)
     assert done.backtest_run_id == left[0][0]
     assert not done.was_there
+
+
+@pytest.mark.requirement("LEDGER-008")
+def test_s11_an_amendment_takes_back_what_the_run_had_booked(db: Database) -> None:
+    """Paid 1, amended to 0, said again, amended to a tie: three payments, two taken back, and the
+    run says the same as the paper account that lived through it."""
+    words = (("finalized", "1"), ("amended", "0"), ("finalized", "0"), ("amended", "0.5"))
+    with db.transaction() as conn:
+        conn.execute(
+            "UPDATE platforms SET venue_environment = 'prod' WHERE platform_id = 'simulated'"
+        )
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", None)
+        season.add_prediction(conn, league, game, "0.62")
+        season.add_quote(conn, game.home, FIRST_SUNDAY - 2 * HOUR, "0.49", "0.50")
+        later = season.add_game(conn, league, FIRST_SUNDAY + 12 * HOUR, "BUF", "KC", None)
+        season.add_prediction(conn, league, later, "0.50")
+        for revision, (stage, value) in enumerate(words, start=1):
+            at = FIRST_SUNDAY + (3 + revision) * HOUR
+            conn.execute(
+                "INSERT INTO settlements (market_id, revision, stage, outcome, settlement_value, "
+                "raw, event_ts, known_at) VALUES (%s, %s, %s, %s, %s, '{}', %s, %s)",
+                (game.home, revision, stage, {"1": "yes", "0": "no"}.get(value, "scalar"), value,
+                 at, at),
+            )  # fmt: skip
+            # A quote nobody buys on: the account looks at what is known by now.
+            season.add_quote(conn, later.home, at + 10 * MINUTE, "0.49", "0.50")
+    run_pending(db, maximum=100)
+    done = run_backtest(db, REQUEST)
+    booked = (
+        "SELECT l.entry_type, l.amount, l.note, l.event_ts, r.amount, s.revision "
+        "FROM account_ledger AS l "
+        "LEFT JOIN account_ledger AS r ON r.entry_id = l.reverses_entry_id "
+        "LEFT JOIN settlements AS s ON s.settlement_id = l.settlement_id WHERE "
+        "l.execution_environment = %s AND l.entry_type IN ('settlement', 'reversal') "
+        "ORDER BY l.event_ts, l.entry_type"
+    )
+    with db.transaction() as conn:
+        ours = conn.execute(booked, ("backtest",)).fetchall()
+        assert ours == conn.execute(booked, ("paper",)).fetchall()
+        assert [(row[0], row[1], row[4]) for row in ours] == [
+            ("settlement", 500, None),
+            ("reversal", -500, 500), ("settlement", 0, None),
+            ("reversal", 0, 0), ("settlement", 250, None),
+        ]  # fmt: skip
+        audit = verify_ledger(conn, "paper")
+        assert audit.balanced, audit.problems
+        assert conn.execute(
+            "SELECT sum(amount) FROM account_ledger WHERE backtest_run_id = %s",
+            (done.backtest_run_id,),
+        ).fetchone() == (10_000 + done.total_pnl,)
+    assert done.total_pnl == Decimal("-8.75")
 
 
 @pytest.mark.parametrize(
