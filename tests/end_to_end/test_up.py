@@ -150,7 +150,8 @@ def test_mlflow_shows_registered_models_and_one_champion(running: Running) -> No
     aliases = {
         model["name"]: {alias["alias"] for alias in model.get("aliases", [])} for model in found
     }
-    assert set(aliases) == {"precog-nfl-elo", "precog-nfl-xgboost"}
+    families = ("elo", "ensemble", "logistic", "xgboost")
+    assert set(aliases) == {f"precog-nfl-{family}" for family in families}
     assert sorted(alias for names in aliases.values() for alias in names) == [
         "challenger", "champion",
     ]  # fmt: skip

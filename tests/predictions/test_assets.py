@@ -74,6 +74,7 @@ def test_one_run_trains_judges_and_approves_and_the_next_predicts(
     assert result.success
     assert checks(result) == {
         "calibration": True, "leak_alarms": True, "sanity_bands": True, "gate_passed": True,
+        "champion_quality": True,
     }  # fmt: skip
     boosted = metadata(result, "win_probability_model")
     assert boosted["dagster/row_count"].value == len(TESTED) + 1
