@@ -22,7 +22,8 @@ def test_a_new_home_ends_with_games_models_and_settled_trades(filled: Home) -> N
     summary = json.loads(filled.run("summary", "--json").stdout)
     assert summary["games"] == GAMES
     assert summary["quotes"] == 2 * GAMES
-    assert set(summary["brier"]) == {"elo", "xgboost", "market", "home_rate"}
+    families = {"elo", "logistic", "xgboost", "ensemble"}
+    assert set(summary["brier"]) == families | {"market", "home_rate"}
     assert summary["brier"]["market"] < summary["brier"]["home_rate"]
     assert summary["ledger_balanced"] is True
     assert summary["decisions"] >= summary["orders"] >= summary["trades"] > 0
