@@ -1,7 +1,7 @@
 """Assets of the models: fits recorded in MLflow and the database, one asset per family."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,17 +18,29 @@ TABLE = "model_training_runs"
 ANY_SEASON = dg.MultiToSingleDimensionPartitionMapping("league")
 
 Train = Callable[[Database, Tracking, str, str | None], Record]
+_Body = Callable[..., dg.MaterializeResult]
 
 
-@dg.asset(
+def _family(
+    *, deps: Sequence[str | dg.AssetDep], kinds: set[str], description: str
+) -> Callable[[_Body], dg.AssetsDefinition]:
+    """An asset of a model family: what all of them share, and what tells them apart."""
+    return dg.asset(
+        deps=deps,
+        partitions_def=by_league,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="training",
+        group_name="training",
+        kinds=kinds,
+        owners=["team:precog"],
+        tags={"table": TABLE},
+        description=description,
+    )
+
+
+@_family(
     deps=[dg.AssetDep("elo_ratings", partition_mapping=ANY_SEASON)],
-    partitions_def=by_league,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="training",
-    group_name="training",
     kinds={"python", "mlflow", "postgres"},
-    owners=["team:precog"],
-    tags={"table": TABLE},
     description=(
         "Elo as a model among models: one MLflow run and one row of model_training_runs per season "
         "pass, its probabilities before each game as the out-of-sample record, and the ratings "
@@ -43,15 +55,9 @@ def elo_model(
     return _train(context, postgres.database(), tracking_of(mlflow), train_elo)
 
 
-@dg.asset(
+@_family(
     deps=["training_datasets"],
-    partitions_def=by_league,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="training",
-    group_name="training",
     kinds={"xgboost", "mlflow", "postgres"},
-    owners=["team:precog"],
-    tags={"table": TABLE},
     description=(
         "Gradient-boosted trees, walked forward by season: the model of season S is trained on "
         "earlier seasons only and is the one that predicts S. One MLflow run and one row of "
@@ -67,15 +73,9 @@ def win_probability_model(
     return _train(context, postgres.database(), tracking_of(mlflow), train_boosted)
 
 
-@dg.asset(
+@_family(
     deps=["training_datasets"],
-    partitions_def=by_league,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="training",
-    group_name="training",
     kinds={"scikitlearn", "mlflow", "postgres"},
-    owners=["team:precog"],
-    tags={"table": TABLE},
     description=(
         "Logistic regression on a few features, walked forward by season like the trees. One "
         "MLflow run and one row of model_training_runs per season; the newest run's model holds "
@@ -90,15 +90,9 @@ def logistic_model(
     return _train(context, postgres.database(), tracking_of(mlflow), train_logistic)
 
 
-@dg.asset(
+@_family(
     deps=["training_datasets", "elo_model", "logistic_model", "win_probability_model"],
-    partitions_def=by_league,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="training",
-    group_name="training",
     kinds={"python", "mlflow", "postgres"},
-    owners=["team:precog"],
-    tags={"table": TABLE},
     description=(
         "The weighted mean of the logits of Elo, regression and trees, from their recorded "
         "walk-forwards; nothing is fitted. A missing member's weight goes to the others while "
@@ -113,18 +107,12 @@ def ensemble_model(
     return _train(context, postgres.database(), tracking_of(mlflow), train_ensemble)
 
 
-@dg.asset(
+@_family(
     deps=[
         "training_datasets",
         dg.AssetDep("market_snapshots", partition_mapping=ANY_SEASON),
     ],
-    partitions_def=by_league,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    pool="training",
-    group_name="training",
     kinds={"python", "mlflow", "postgres"},
-    owners=["team:precog"],
-    tags={"table": TABLE},
     description=(
         "The market's last price before the start, moved by a correction learned from earlier "
         "seasons and shrunk towards none. It says what our numbers add to the market; it is "
