@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="an empty folder, or a home filled for this")
     parser.add_argument("--games", type=Path, help="the games file such a home was filled from")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these faults, in their order")
+    parser.add_argument("--patience", type=float, default=1.0, help="of a slow machine, such as 3")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     asked = parser.parse_args()
     home = asked.home or Path(tempfile.mkdtemp(prefix="precog-drill-"))
@@ -122,6 +123,7 @@ def main() -> None:
     fill(home, games)
     done = []
     with running(home) as rig:
+        rig.patience = asked.patience
         rig.files.body = sources.published(games)
         unused += add_fixtures(rig, 8)
         for name, (title, fault) in every.items():

@@ -147,6 +147,7 @@ class Rig:
     files: Files
     clock: Clock | None
     artifact_disk: Path | None
+    patience: float = 1.0
     seen: Seen = field(default_factory=lambda: Seen("none"))
     _began: float = 0.0
 
@@ -176,6 +177,7 @@ class Rig:
 
     def wait(self, what: str, holds: Callable[[], Any], within_s: float = 120) -> Any:
         """The first true value of ``holds``; a failure, and None, when it takes too long."""
+        within_s *= self.patience
         ends = time.monotonic() + within_s
         while time.monotonic() < ends:
             try:
@@ -261,7 +263,7 @@ class Rig:
 
     def ended(self, run_id: str, within_s: float = 300) -> str:
         """The status a run ends with, that of its retry when Dagster retries it."""
-        ends = time.monotonic() + within_s
+        ends = time.monotonic() + within_s * self.patience
         while time.monotonic() < ends:
             with contextlib.suppress(*_AWAY):
                 run = self.client.run(run_id)
