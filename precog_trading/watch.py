@@ -40,6 +40,7 @@ def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> 
         *_decisions(conn, after, since),
         *_days(conn, limits, now),
         *_unchecked(conn),
+        *_clocks(conn, now),
         *_codes(conn),
     ]
     _remember(conn, now, value(conn, _SOURCES, "newest_decision", since=since) or after)
@@ -120,6 +121,21 @@ def _unchecked(conn: psycopg.Connection) -> Iterator[int]:
             details={"positions": row["positions"]},
             environment=row["environment"],
             source=("positions", row["position_id"]),
+        )
+
+
+def _clocks(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "clocks_ahead", now=now):
+        decided_at: datetime = row["decided_at"]
+        yield report(
+            conn,
+            "clock_jump",
+            f"trading last decided at {decided_at:%Y-%m-%d %H:%M:%S} UTC, which is still to come: "
+            "the wall clock was set back. It decides again once that time has passed",
+            details={"decided_at": decided_at},
+            environment=row["environment"],
+            stable_keys={"clock": "decisions"},
+            now=now,
         )
 
 

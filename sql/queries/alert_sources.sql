@@ -212,6 +212,22 @@ WHERE NOT EXISTS (
 )
 ORDER BY lookup, code;
 
+-- name: clocks_ahead(now)
+-- Trading that decided at a time still to come, because the wall clock was set back since. Told once
+-- for each such moment, as long as its alert is open.
+SELECT w.execution_environment AS environment, w.decided_at
+FROM trading_writers AS w
+WHERE w.execution_environment <> 'backtest'
+  AND w.decided_at > CAST(:now AS TIMESTAMPTZ) + INTERVAL '1 minute'
+  AND NOT EXISTS (
+      SELECT
+      FROM alerts AS a
+      WHERE a.alert_type = 'clock_jump'
+        AND a.resolved_at IS NULL
+        AND a.environment = w.execution_environment
+        AND a.details ->> 'decided_at' IS NOT NULL
+  );
+
 -- name: last_look()$
 SELECT COALESCE(CAST(details ->> 'decision_id' AS BIGINT), 0)
 FROM system_health

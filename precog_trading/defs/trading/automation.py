@@ -41,7 +41,8 @@ trading = dg.define_asset_job(
     ),
     executor_def=dg.in_process_executor,
     # The run queue lets one run with this tag through at a time; the sensor names the range in it.
-    tags={RANGE_TAG: "by hand"},
+    # It goes before everything else that waits: a quote grows old within minutes.
+    tags={RANGE_TAG: "by hand", "dagster/priority": "10"},
     description=(
         "Decide on the waiting batches of quotes (at most 500), execute, settle, account, report."
     ),

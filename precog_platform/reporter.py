@@ -1,0 +1,123 @@
+"""Beside the keeper of the servers: writes down what is wrong, and shows alerts on the terminal.
+
+In a thread of its own, because it asks the very servers that may have died: a database that is away
+answers a request after half a minute, and until then nobody would have started it again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from psycopg_pool import PoolTimeout
+from rich.console import Console
+
+from precog_core.database import Database
+from precog_core.errors import PrecogError
+from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
+from precog_platform.clock import WallClock, forget_the_future, jumped
+from precog_platform.graphql import DagsterClient
+from precog_platform.health import CHECK_EVERY_S, note_health
+from precog_platform.keeper import Restart
+from precog_platform.troubles import Silence, Trouble, full_disks
+
+_log = logging.getLogger(__name__)
+_AWAY = (psycopg.OperationalError, PoolTimeout, PrecogError)
+_SOON_S = 2.0
+_STOP_S = 5.0
+
+
+@dataclass
+class Reporter:
+    """What the supervisor of a home tells: restarts, troubles, jumps of the clock, alerts."""
+
+    database: Database
+    client: DagsterClient
+    home: Path
+    console: Console
+    clock: WallClock = field(default_factory=WallClock)
+    _silence: Silence = field(default_factory=Silence)
+    _restarts: list[Restart] = field(default_factory=list)
+    _jumps: list[Trouble] = field(default_factory=list)
+    _set_back: bool = False
+    _next_note: float = 0.0
+    _next_telling: float = 0.0
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _failure: BaseException | None = None
+
+    def hear(self, restarts: Sequence[Restart]) -> None:
+        """Take over restarts, to be written as soon as the database answers.
+
+        Raises whatever ended the reporter, which must not end unnoticed.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if restarts:
+            self._restarts.extend(restarts)
+            self._wake.set()
+
+    @contextmanager
+    def reporting(self) -> Iterator["Reporter"]:
+        """Report until the block ends."""
+        thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            self._wake.set()
+            thread.join(_STOP_S)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self.turn()
+                self._wake.wait(1.0)
+        except BaseException as error:  # noqa: BLE001 - raised again by hear()
+            if not self._stop.is_set():  # at the end the database is closed under a late request
+                self._failure = error
+
+    def turn(self) -> None:
+        """One look: note and tell what is due. What cannot be written now is written later."""
+        if seconds := self.clock.jump():
+            self._jumps.append(jumped(seconds))
+            self._set_back = self._set_back or seconds < 0
+        now = time.monotonic()
+        if self._wake.is_set() or seconds or now >= self._next_note:
+            self._wake.clear()
+            self._next_note = time.monotonic() + (CHECK_EVERY_S if self._note() else _SOON_S)
+        if now >= self._next_telling:
+            self._next_telling = now + TELL_EVERY_S
+            try:
+                tell_alerts(self.database, self.console)
+            except _AWAY as error:
+                _log.warning("alerts are shown here later: %s", error)
+
+    def _note(self) -> bool:
+        restarts, jumps = list(self._restarts), list(self._jumps)
+        try:
+            if self._set_back:
+                self._forget_the_future()
+            # After a restart the webserver may not answer yet; the next look asks it.
+            wrong = [] if restarts else self._silence.troubles(self.client)
+            wrong += full_disks(self.home)
+            note_health(self.database, restarts, datetime.now(UTC), [*jumps, *wrong])
+        except _AWAY as error:
+            _log.warning("the state of the servers is written later: %s", error)
+            return False
+        del self._restarts[: len(restarts)]
+        del self._jumps[: len(jumps)]
+        return True
+
+    def _forget_the_future(self) -> None:
+        import dagster as dg
+
+        with dg.DagsterInstance.get() as instance:
+            forget_the_future(instance, self.database, datetime.now(UTC))
+        self._set_back = False
