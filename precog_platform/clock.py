@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
@@ -73,7 +73,7 @@ def forget_the_future(instance: "dg.DagsterInstance", database: Database, now: d
         )
     for state in instance.all_instigator_state():
         data = state.instigator_data
-        later = {
+        later: dict[str, Any] = {
             name: latest
             for name in getattr(data, "_fields", ())
             if name.startswith("last_")

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 from psycopg_pool import PoolTimeout
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
 from precog_core.database import Database
 from precog_core.errors import PrecogError
@@ -23,11 +24,13 @@ from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
 from precog_platform.clock import WallClock, forget_the_future, jumped
 from precog_platform.graphql import DagsterClient
 from precog_platform.health import CHECK_EVERY_S, note_health
+from precog_platform.instance import close_lost_runs
 from precog_platform.keeper import Restart
+from precog_platform.launchers import PIPELINES, TRADING
 from precog_platform.troubles import Silence, Trouble, full_disks
 
 _log = logging.getLogger(__name__)
-_AWAY = (psycopg.OperationalError, PoolTimeout, PrecogError)
+_AWAY = (psycopg.OperationalError, PoolTimeout, PrecogError, SQLAlchemyError)
 _SOON_S = 2.0
 _STOP_S = 5.0
 
@@ -42,7 +45,7 @@ class Reporter:
     console: Console
     clock: WallClock = field(default_factory=WallClock)
     _silence: Silence = field(default_factory=Silence)
-    _restarts: list[Restart] = field(default_factory=list)
+    _restarts: list[tuple[Restart, datetime]] = field(default_factory=list)
     _jumps: list[Trouble] = field(default_factory=list)
     _set_back: bool = False
     _next_note: float = 0.0
@@ -59,7 +62,8 @@ class Reporter:
         if self._failure is not None:
             raise self._failure
         if restarts:
-            self._restarts.extend(restarts)
+            now = datetime.now(UTC)
+            self._restarts.extend((restart, now) for restart in restarts)
             self._wake.set()
 
     @contextmanager
@@ -102,12 +106,12 @@ class Reporter:
     def _note(self) -> bool:
         restarts, jumps = list(self._restarts), list(self._jumps)
         try:
-            if self._set_back:
-                self._forget_the_future()
+            self._tell_dagster(restarts)
             # After a restart the webserver may not answer yet; the next look asks it.
             wrong = [] if restarts else self._silence.troubles(self.client)
             wrong += full_disks(self.home)
-            note_health(self.database, restarts, datetime.now(UTC), [*jumps, *wrong])
+            seen = [restart for restart, _ in restarts]
+            note_health(self.database, seen, datetime.now(UTC), [*jumps, *wrong])
         except _AWAY as error:
             _log.warning("the state of the servers is written later: %s", error)
             return False
@@ -115,9 +119,16 @@ class Reporter:
         del self._jumps[: len(jumps)]
         return True
 
-    def _forget_the_future(self) -> None:
+    def _tell_dagster(self, restarts: Sequence[tuple[Restart, datetime]]) -> None:
+        """What Dagster itself would find out late or never: lost runs, a clock that was set."""
+        locations = [(r.name, at) for r, at in restarts if r.name in (PIPELINES, TRADING)]
+        if not locations and not self._set_back:
+            return
         import dagster as dg
 
         with dg.DagsterInstance.get() as instance:
-            forget_the_future(instance, self.database, datetime.now(UTC))
+            for name, died_at in locations:
+                close_lost_runs(instance, name, died_at)
+            if self._set_back:
+                forget_the_future(instance, self.database, datetime.now(UTC))
         self._set_back = False

@@ -70,9 +70,9 @@ def quote(rig: Rig, fixture: Fixture, below: str = "0.12", check: bool = True) -
 
 
 def decisions(rig: Rig, fixture: Fixture) -> list[tuple[object, ...]]:
-    """(method, outcome, reason) of every decision to enter on the fixture's market."""
+    """(method and side, outcome, reason) of every decision to enter on the fixture's market."""
     return rig.query(
-        "SELECT d.method_id, d.outcome, d.skip_reason FROM decisions AS d"
+        "SELECT (d.method_id, d.side), d.outcome, d.skip_reason FROM decisions AS d"
         " JOIN markets AS m USING (market_id)"
         " WHERE m.ticker = %(ticker)s AND d.backtest_run_id IS NULL AND d.purpose = 'entry'",
         ticker=fixture.ticker,
@@ -80,14 +80,14 @@ def decisions(rig: Rig, fixture: Fixture) -> list[tuple[object, ...]]:
 
 
 def decided_once(rig: Rig, fixture: Fixture, within_s: float = 180) -> bool:
-    """Wait for the decision on the fixture's one quote; each method has made exactly one."""
+    """Wait for the decisions on the fixture's one quote; each method made one for each side."""
     made = rig.wait(f"a decision on {fixture.ticker}", lambda: decisions(rig, fixture), within_s)
     if not made:
         return False
     made = decisions(rig, fixture)
     methods = [row[0] for row in made]
     once = rig.check(
-        f"each method decided once on {fixture.ticker} ({len(made)} decisions)",
+        f"each method decided once a side on {fixture.ticker} ({len(made)} decisions)",
         len(methods) == len(set(methods)),
     )
     orders = rig.number(

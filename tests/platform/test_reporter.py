@@ -29,7 +29,7 @@ def test_what_cannot_be_written_is_written_once_the_database_is_back(
     wall += 3600
     reporter.turn()
     reporter.database = db
-    reporter.hear([Restart("trading", "ended unexpectedly", 1)])
+    reporter.hear([Restart("mlflow", "ended unexpectedly", 1)])
     reporter.turn()
     reporter.hear([Restart("webserver", "ended unexpectedly", 1)])
     reporter.turn()
