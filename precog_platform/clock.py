@@ -2,8 +2,9 @@
 
 Everything that matters is ordered by our own tables; the clock of trading never goes back. Dagster,
 however, measures a sensor's interval from the time of its last tick, and a schedule goes on after
-its last one: set back by two hours, both would rest for two hours. So after a jump back their
-memory of later times is taken from them. Run keys keep a schedule from launching a run twice.
+its last one: set back by two hours, both would rest for two hours, and so would its daemon, whose
+pauses end at a time of the wall clock. So after a jump back their memory of later times is taken
+from them and the daemon starts afresh. Run keys keep a schedule from launching a run twice.
 """
 
 import time

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
-from precog_platform.clock import WallClock, forget_the_future, jumped
+from precog_platform.clock import forget_the_future, jumped
 from precog_platform.graphql import DagsterClient
 from precog_platform.health import CHECK_EVERY_S, note_health
 from precog_platform.instance import close_lost_runs
@@ -43,7 +43,6 @@ class Reporter:
     client: DagsterClient
     home: Path
     console: Console
-    clock: WallClock = field(default_factory=WallClock)
     _silence: Silence = field(default_factory=Silence)
     _restarts: list[tuple[Restart, datetime]] = field(default_factory=list)
     _jumps: list[Trouble] = field(default_factory=list)
@@ -54,8 +53,8 @@ class Reporter:
     _stop: threading.Event = field(default_factory=threading.Event)
     _failure: BaseException | None = None
 
-    def hear(self, restarts: Sequence[Restart]) -> None:
-        """Take over restarts, to be written as soon as the database answers.
+    def hear(self, restarts: Sequence[Restart], jump_s: float = 0) -> None:
+        """Take over restarts and a jump of the clock, to be written once the database answers.
 
         Raises whatever ended the reporter, which must not end unnoticed.
         """
@@ -64,6 +63,10 @@ class Reporter:
         if restarts:
             now = datetime.now(UTC)
             self._restarts.extend((restart, now) for restart in restarts)
+        if jump_s:
+            self._jumps.append(jumped(jump_s))
+            self._set_back = self._set_back or jump_s < 0
+        if restarts or jump_s:
             self._wake.set()
 
     @contextmanager
@@ -89,11 +92,8 @@ class Reporter:
 
     def turn(self) -> None:
         """One look: note and tell what is due. What cannot be written now is written later."""
-        if seconds := self.clock.jump():
-            self._jumps.append(jumped(seconds))
-            self._set_back = self._set_back or seconds < 0
         now = time.monotonic()
-        if self._wake.is_set() or seconds or now >= self._next_note:
+        if self._wake.is_set() or now >= self._next_note:
             self._wake.clear()
             self._next_note = time.monotonic() + (CHECK_EVERY_S if self._note() else _SOON_S)
         if now >= self._next_telling:

@@ -17,6 +17,7 @@ from precog_core.database import Database, open_database
 from precog_core.database.server import EmbeddedServer
 from precog_core.paths import home as precog_home
 from precog_platform.bootstrap import StageBook, run_stages, stages
+from precog_platform.clock import WallClock
 from precog_platform.environment import dagster_home, mlflow_artifacts
 from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
@@ -195,12 +196,15 @@ def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
 
 def _keep_running(keeper: Keeper, reporter: Reporter, console: Console) -> None:
     """Until Ctrl-C: start again what dies; the reporter sees what else is wrong and writes it."""
+    clock = WallClock()
     with reporter.reporting():
         while True:
             restarts = keeper.look()
             for restart in restarts:
                 console.print(_news(restart))
-            reporter.hear(restarts)
+            if (jump_s := clock.jump()) < 0:
+                keeper.renew("daemon")  # its pauses end at times of the wall clock
+            reporter.hear(restarts, jump_s)
             time.sleep(1)
 
 

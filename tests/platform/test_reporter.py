@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from precog_core.database import Database
-from precog_platform.clock import WallClock
 from precog_platform.graphql import DagsterClient
 from precog_platform.keeper import Restart
 from precog_platform.reporter import Reporter
@@ -18,15 +17,10 @@ NOBODY = "http://127.0.0.1:9"
 def test_what_cannot_be_written_is_written_once_the_database_is_back(
     db: Database, tmp_path: Path
 ) -> None:
-    wall = 1_000_000.0
     away = Database(f"postgresql://nobody@/precog?host={tmp_path}")
     terminal = io.StringIO()
-    reporter = Reporter(
-        away, DagsterClient(NOBODY), tmp_path, Console(file=terminal),
-        WallClock(lambda: wall, lambda: 0.0),
-    )  # fmt: skip
-    reporter.hear([Restart("postgresql", "ended unexpectedly", 1)])
-    wall += 3600
+    reporter = Reporter(away, DagsterClient(NOBODY), tmp_path, Console(file=terminal))
+    reporter.hear([Restart("postgresql", "ended unexpectedly", 1)], jump_s=3600)
     reporter.turn()
     reporter.database = db
     reporter.hear([Restart("mlflow", "ended unexpectedly", 1)])
@@ -45,12 +39,11 @@ def test_what_cannot_be_written_is_written_once_the_database_is_back(
 
 
 def test_a_reporter_that_failed_ends_the_command(db: Database, tmp_path: Path) -> None:
-    def broken() -> float:
-        raise ZeroDivisionError
+    class Broken(DagsterClient):
+        def call(self, query: str, **variables: object) -> dict[str, object]:
+            raise ZeroDivisionError
 
-    clock = WallClock(lambda: 0.0, lambda: 0.0)
-    reporter = Reporter(db, DagsterClient(NOBODY), tmp_path, Console(file=io.StringIO()), clock)
-    clock.wall = broken
+    reporter = Reporter(db, Broken(NOBODY), tmp_path, Console(file=io.StringIO()))
     reporter._run()
     with pytest.raises(ZeroDivisionError):
         reporter.hear([])
