@@ -14,6 +14,7 @@ moving the clock a C compiler; without them these faults are skipped, saying so.
 import argparse
 import json
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -102,6 +103,10 @@ def table(done: list[Seen]) -> str:
     return "\n".join(lines)
 
 
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Ten faults while precog up runs.")
     parser.add_argument("--home", type=Path, help="an empty folder, or a home filled for this")
@@ -119,6 +124,9 @@ def main() -> None:
     wrong = set(asked.only or ()) - set(every)
     if wrong:
         parser.error(f"unknown: {', '.join(sorted(wrong))}; there are {', '.join(every)}")
+    # A shell that starts this in the background makes it ignore Ctrl-C; disks must be unmounted.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     say(f"home {home}: filled first when it is empty")
     fill(home, games)
     done = []
