@@ -40,7 +40,8 @@ from precog_platform.reporter import Reporter
 from precog_platform.summary import build_summary, render_summary, save_summary
 
 _MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
-_START_TIMEOUT_S = 120.0
+_START_TIMEOUT_S = 300.0
+"""Generous: a server that dies ends the wait at once, and a busy machine is no failure."""
 
 
 def run_up(

@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Ten faults while precog up runs.")
     parser.add_argument("--home", type=Path, help="an empty folder, or a home filled for this")
     parser.add_argument("--games", type=Path, help="the games file such a home was filled from")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these faults, in their order")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these faults, in this order")
     parser.add_argument("--patience", type=float, default=1.0, help="of a slow machine, such as 3")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     asked = parser.parse_args()
@@ -129,14 +129,20 @@ def main() -> None:
         signal.signal(number, _interrupt)
     say(f"home {home}: filled first when it is empty")
     fill(home, games)
-    done = []
+    done: list[Seen] = []
+    interrupted = False
     with running(home) as rig:
         rig.patience = asked.patience
         rig.files.body = sources.published(games)
         unused += add_fixtures(rig, 8)
-        for name, (title, fault) in every.items():
-            if not asked.only or name in asked.only:
-                done.append(drill(rig, title, fault))
+        for name in asked.only or every:
+            try:
+                done.append(drill(rig, *every[name]))
+            except KeyboardInterrupt:
+                interrupted = True
+                break
+    order = [title for title, _ in every.values()]
+    done.sort(key=lambda seen: order.index(seen.fault))
     failed = [seen.fault for seen in done if seen.failures]
     if asked.json:
         sys.stdout.write(
@@ -145,7 +151,7 @@ def main() -> None:
         )
     else:
         sys.stdout.write(table(done) + "\n")
-    if failed:
+    if failed or interrupted:
         raise SystemExit(1)
 
 
