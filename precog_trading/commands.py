@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from precog_core.sections import declare_section
+from precog_core.sections import declare_check, declare_section
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,6 +36,9 @@ InEnvironment = Annotated[Environment, typer.Option("--environment", help="Which
 
 _ledger = typer.Typer(no_args_is_help=True, help="The ledger and the proof that it balances.")
 _BRIEF = {
+    "position_id": "id",
+    "trade_id": "id",
+    "decision_id": "decision",
     "strategy_name": "strategy",
     "model_name": "model",
     "original_quantity": "contracts",
@@ -44,6 +46,19 @@ _BRIEF = {
     "exit_price": "exit",
     "realized_pnl": "pnl",
     "edge_at_execution": "edge",
+    "exit_reason": "left by",
+    "entry_time": "entered",
+    "event_ts": "time",
+    "quote_source": "quotes",
+    "strategy_version": "",
+    "model_version": "",
+    "true_win_probability": "model says",
+    "market_price": "price",
+    "expected_value": "edge",
+    "confidence_level": "confidence",
+    "recommended_action": "action",
+    "known_at": "known",
+    "kickoff_at": "start",
 }
 
 
@@ -71,6 +86,7 @@ def register(app: typer.Typer) -> None:
     declare_section("trading", "precog_trading.config:TradingConfig")
     declare_section("strategies", "precog_trading.versions:StrategiesConfig")
     declare_section("methods", "precog_trading.versions:MethodsConfig")
+    declare_check("methods", "precog_trading.registry:check_methods")
 
 
 def positions(
@@ -98,8 +114,8 @@ def positions(
         return print_json({"data_source": source, "positions": found})
     print_table(
         found,
-        "ticker side original_quantity entry_price exit_price fees realized_pnl status "
-        "strategy_name model_name entry_time",
+        "position_id ticker side original_quantity entry_price exit_price realized_pnl status "
+        "strategy_name model_name fees entry_time exit_reason",
     )
     return _print_source(source)
 
@@ -124,8 +140,8 @@ def trades(
         return print_csv(found)
     print_table(
         found,
-        "trade_id event_ts ticker action side quantity price fee edge_at_execution strategy_name "
-        "model_name quote_source",
+        "trade_id ticker action side quantity price edge_at_execution strategy_name model_name "
+        "event_ts fee quote_source",
     )
     return _print_source(source)
 
@@ -140,8 +156,8 @@ def pnl(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False)
         return print_json(summary)
     print_table(
         summary["pnl"],
-        "strategy_name strategy_version model_name model_version positions realised settlement "
-        "fees open_cost net",
+        "strategy_name strategy_version model_name model_version positions net fees realised "
+        "settlement open_cost",
     )
     console = Console(highlight=False)
     for name in ("deposits", "cash", "open_cost", "fees", "net"):
@@ -221,19 +237,10 @@ def _print_source(source: str) -> None:
 
 
 def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
-    """The named columns, or ``none``."""
-    console = Console(highlight=False)
-    if not found:
-        console.print("none")
-        return
-    table = Table(box=None, pad_edge=False)
-    names = columns.split()
-    for name in names:
-        number = not isinstance(found[0][name], str)
-        table.add_column(_BRIEF.get(name, name), justify="right" if number else "left")
-    for row in found:
-        table.add_row(*(_cell(row[name]) for name in names))
-    console.print(table)
+    """The named columns with short headings, the most important first, or ``none``."""
+    from precog_trading.reports.tables import print_table as show
+
+    show(found, {name: _BRIEF.get(name, name.replace("_", " ")) for name in columns.split()})
 
 
 def _cell(value: Any) -> str:
