@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,14 +17,17 @@ from precog_pipelines.sources.kalshi.report import Report
 if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
     from precog_core.kalshi.client import KalshiClient
 
+_STORED_WITHIN = timedelta(seconds=2)
+
 
 def ingest_quotes(
     client: "KalshiClient", database: Database, now: Callable[[], datetime]
 ) -> Report:
-    """Quote every open market of the configured series; each series one transaction.
+    """Quote every open market of the configured series.
 
-    A quote is observed, and known, when its answer has arrived. A market whose book cannot be read
-    gets no quote and is a problem of the report; a market that is not stored yet is counted.
+    A quote is observed, and known, when its answer has arrived; it is stored within two seconds,
+    while further books are read. A market whose book cannot be read gets no quote and is a problem
+    of the report; a market that is not stored yet is counted.
     """
     config = client.config
     report = Report()
@@ -45,18 +48,25 @@ def ingest_quotes(
                 )
             )
         report.add(open_markets=len(open_markets), not_stored_yet=len(open_markets) - len(ids))
-        quotes = []
+        quotes: list[MarketQuote] = []
         for market in open_markets:
             if market.ticker not in ids:
                 continue
             with report.one_market():
                 quotes.append(_quote(client, market, ids[market.ticker], listed_at, now))
-        with database.transaction() as conn:
-            report.add(
-                quotes_seen=len(quotes),
-                **store_quotes(conn, quotes, config.quotes),
-            )
+            # Hundreds of books take longer than a quote may wait to be seen by trading.
+            if quotes and now() - quotes[0].observed_at >= _STORED_WITHIN:
+                report.add(quotes_seen=len(quotes), **_store(database, quotes, config.quotes))
+                quotes = []
+        report.add(quotes_seen=len(quotes), **_store(database, quotes, config.quotes))
     return report
+
+
+def _store(
+    database: Database, quotes: Sequence[MarketQuote], rule: QuotesSection
+) -> dict[str, int]:
+    with database.transaction() as conn:
+        return store_quotes(conn, quotes, rule)
 
 
 def store_quotes(
