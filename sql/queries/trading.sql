@@ -215,6 +215,27 @@ WHERE NOT EXISTS (
 GROUP BY f.known_at
 ORDER BY f.known_at;
 
+-- name: held_tickers(environment, platform_id)
+-- The markets of a platform in which we hold a position or have an order working.
+SELECT m.market_id, m.ticker, bool_or(h.is_ordered) AS is_ordered
+FROM (
+    SELECT market_id, false AS is_ordered
+    FROM positions
+    WHERE status = 'open'
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+    UNION ALL
+    SELECT market_id, true
+    FROM orders
+    WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+) AS h
+JOIN markets AS m ON m.market_id = h.market_id
+WHERE m.platform_id = :platform_id
+GROUP BY m.market_id
+ORDER BY m.ticker;
+
 -- name: held_markets(environment)
 -- Where we hold a position or have an order working.
 SELECT market_id
