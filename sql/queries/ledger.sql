@@ -438,7 +438,7 @@ LEFT JOIN LATERAL (
     WHERE q.market_id = m.market_id
       AND q.observed_at > g.kickoff_at - INTERVAL '7 days'
       AND q.observed_at <= g.kickoff_at
-      AND q.known_at <= :through
+      AND q.known_at <= ended.known_at
     ORDER BY q.observed_at DESC
     LIMIT 1
 ) AS last_quote ON g.status = 'canceled'
