@@ -93,6 +93,9 @@ def run_up(
             book.source = choice.as_dict()
             book.seconds.setdefault("start", round(time.monotonic() - started, 1))
             book.save()
+            console.print(
+                f"Dagster answers at {client.url}; Ctrl-C stops, the same command goes on."
+            )
             watch = _watch(supervisor, home)
             with naming_a_lost_server(home):
                 todo = [] if book.complete else stages(database, seasons)

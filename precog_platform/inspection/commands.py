@@ -121,42 +121,50 @@ def _print_status(content: dict[str, Any]) -> None:
     )
     _table(
         console, "open positions", content["open_positions"],
-        ("position_id", "ticker", "side", "quantity", "entry_price", "current_price",
-         "unrealized_pnl", "last_check_time"),
+        {"position_id": "id", "ticker": "ticker", "side": "side", "quantity": "contracts",
+         "entry_price": "paid", "current_price": "now", "unrealized_pnl": "unrealised",
+         "last_check_time": "looked at"},
     )  # fmt: skip
     _table(
         console, "last runs", content["runs"]["last"],
-        ("job", "status", "partition", "started_at", "seconds"),
+        {"job": "job", "status": "status", "partition": "partition", "started_at": "started",
+         "seconds": "seconds"},
     )  # fmt: skip
     counts = ", ".join(f"{n} {severity}" for severity, n in content["alerts"]["open"].items())
     console.print(f"alerts      {counts or 'none open'}")
     _table(
         console, "alerts", content["alerts"]["newest"],
-        ("alert_id", "severity", "alert_type", "message", "last_seen_at"),
+        {"alert_id": "id", "severity": "severity", "alert_type": "kind", "message": "message",
+         "last_seen_at": "last seen"},
     )  # fmt: skip
     _table(
-        console, "open breakers", content["breakers"], ("breaker_type", "action", "triggered_at")
-    )
+        console, "open breakers", content["breakers"],
+        {"breaker_type": "breaker", "action": "action", "triggered_at": "tripped"},
+    )  # fmt: skip
     _table(
         console, "components that are not healthy",
         [c for c in content["components"] if c["status"] != "healthy"],
-        ("component", "status", "last_check"),
+        {"component": "component", "status": "status", "last_check": "looked at"},
     )  # fmt: skip
-    _table(console, "controls", content["controls"], ("scope", "scope_key", "state", "reason"))
+    _table(
+        console, "controls", content["controls"],
+        {"scope": "scope", "scope_key": "of", "state": "state", "reason": "reason"},
+    )  # fmt: skip
     if content["halt_variable"]:
         console.print(f"[red]PRECOG_HALT is {content['halt_variable']}[/red]")
 
 
 def _table(
-    console: Console, title: str, found: Sequence[dict[str, Any]], columns: Sequence[str]
+    console: Console, title: str, found: Sequence[dict[str, Any]], columns: dict[str, str]
 ) -> None:
+    """Rows below their title; ``columns`` gives each key its heading. Nothing is cut off."""
     from precog_trading.reports.text import cell
 
     if not found:
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
+    for heading in columns.values():
+        table.add_column(heading, overflow="fold")
     for row in found:
         values = (row[column] for column in columns)
         table.add_row(*(f"{v:.1f}" if isinstance(v, float) else cell(v) for v in values))
