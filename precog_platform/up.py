@@ -20,6 +20,7 @@ from precog_core.database import Database, open_database
 from precog_core.database.server import EmbeddedServer
 from precog_core.errors import PrecogError
 from precog_core.paths import home as precog_home
+from precog_pipelines.tracking.runs import MODEL_VIEW
 from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
 from precog_platform.bootstrap import StageBook, run_stages, stages
 from precog_platform.environment import dagster_home, mlflow_artifacts
@@ -109,7 +110,8 @@ def run_up(
         render_summary(console, content)
         console.print(f"Dagster  {client.url}")
         if own_mlflow:
-            console.print(f"MLflow   {environment['PRECOG_MLFLOW_UI_URL']}")
+            where = f"{environment['PRECOG_MLFLOW_UI_URL']}/#/experiments?{MODEL_VIEW}"
+            console.print(f"MLflow   {where}", soft_wrap=True)
         if exit_when_done:
             return
         console.print("Ctrl-C stops everything.")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from precog_core.sections import declare_section
 
@@ -39,6 +38,9 @@ InEnvironment = Annotated[Environment, typer.Option("--environment", help="Which
 
 _ledger = typer.Typer(no_args_is_help=True, help="The ledger and the proof that it balances.")
 _BRIEF = {
+    "position_id": "id",
+    "trade_id": "id",
+    "decision_id": "decision",
     "strategy_name": "strategy",
     "model_name": "model",
     "original_quantity": "contracts",
@@ -46,6 +48,19 @@ _BRIEF = {
     "exit_price": "exit",
     "realized_pnl": "pnl",
     "edge_at_execution": "edge",
+    "exit_reason": "left by",
+    "entry_time": "entered",
+    "event_ts": "time",
+    "quote_source": "quotes",
+    "strategy_version": "",
+    "model_version": "",
+    "true_win_probability": "model says",
+    "market_price": "price",
+    "expected_value": "edge",
+    "confidence_level": "confidence",
+    "recommended_action": "action",
+    "known_at": "known",
+    "kickoff_at": "start",
 }
 
 
@@ -100,8 +115,8 @@ def positions(
         return print_json({"data_source": source, "positions": found})
     print_table(
         found,
-        "ticker side original_quantity entry_price exit_price fees realized_pnl status "
-        "strategy_name model_name entry_time",
+        "position_id ticker side original_quantity entry_price exit_price realized_pnl status "
+        "strategy_name model_name fees entry_time exit_reason",
     )
     return _print_source(source)
 
@@ -126,8 +141,8 @@ def trades(
         return print_csv(found)
     print_table(
         found,
-        "trade_id event_ts ticker action side quantity price fee edge_at_execution strategy_name "
-        "model_name quote_source",
+        "trade_id ticker action side quantity price edge_at_execution strategy_name model_name "
+        "event_ts fee quote_source",
     )
     return _print_source(source)
 
@@ -142,8 +157,8 @@ def pnl(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False)
         return print_json(summary)
     print_table(
         summary["pnl"],
-        "strategy_name strategy_version model_name model_version positions realised settlement "
-        "fees open_cost net",
+        "strategy_name strategy_version model_name model_version positions net fees realised "
+        "settlement open_cost",
     )
     console = Console(highlight=False)
     for name in ("deposits", "cash", "open_cost", "fees", "net"):
@@ -244,19 +259,10 @@ def _print_source(source: str) -> None:
 
 
 def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
-    """The named columns, or ``none``."""
-    console = Console(highlight=False)
-    if not found:
-        console.print("none")
-        return
-    table = Table(box=None, pad_edge=False)
-    names = columns.split()
-    for name in names:
-        number = not isinstance(found[0][name], str)
-        table.add_column(_BRIEF.get(name, name), justify="right" if number else "left")
-    for row in found:
-        table.add_row(*(_cell(row[name]) for name in names))
-    console.print(table)
+    """The named columns with short headings, the most important first, or ``none``."""
+    from precog_trading.reports.tables import print_table as show
+
+    show(found, {name: _BRIEF.get(name, name.replace("_", " ")) for name in columns.split()})
 
 
 def _cell(value: Any) -> str:
