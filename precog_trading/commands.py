@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from precog_core.sections import declare_section
+from precog_core.sections import declare_check, declare_section
 
 if TYPE_CHECKING:
     import psycopg
@@ -88,6 +88,7 @@ def register(app: typer.Typer) -> None:
     declare_section("trading", "precog_trading.config:TradingConfig")
     declare_section("strategies", "precog_trading.versions:StrategiesConfig")
     declare_section("methods", "precog_trading.versions:MethodsConfig")
+    declare_check("methods", "precog_trading.registry:check_methods")
 
 
 def positions(

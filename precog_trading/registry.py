@@ -50,6 +50,13 @@ def register_configured(conn: psycopg.Connection) -> list[str]:
     return created
 
 
+def check_methods(conn: psycopg.Connection | None) -> None:
+    """Raises PrecogError for a configured method whose strategy is not configured."""
+    strategies = load_section("strategies", StrategiesConfig, conn=conn).strategies
+    for name, spec in load_section("methods", MethodsConfig, conn=conn).methods.items():
+        _require_strategy(name, spec.strategy, strategies)
+
+
 def methods_in_force(conn: psycopg.Connection) -> list[Method]:
     """Methods that may act (testing or active), with their strategy and model, by name.
 
@@ -133,11 +140,7 @@ def _register_method(
     strategies: dict[str, StrategySpec],
 ) -> list[str]:
     spec = methods.methods[name]
-    if spec.strategy not in strategies:
-        raise PrecogError(
-            f"config/methods.yaml: methods.{name}.strategy is {spec.strategy!r}; expected one of "
-            f"{', '.join(strategies)} (config/strategies.yaml)"
-        )
+    _require_strategy(name, spec.strategy, strategies)
     strategy = one(
         conn, "registry", "strategy", name=spec.strategy, version=strategies[spec.strategy].version
     )
@@ -184,6 +187,14 @@ def _register_method(
     if spec.release == "testing":
         value(conn, "registry", "release_method", method_id=method_id, who=APPROVED_BY)
     return [f"{name} {version}"]
+
+
+def _require_strategy(method: str, strategy: str, known: dict[str, StrategySpec]) -> None:
+    if strategy not in known:
+        raise PrecogError(
+            f"config/methods.yaml: methods.{method}.strategy is {strategy!r}; expected one of "
+            f"{', '.join(known)} (config/strategies.yaml)"
+        )
 
 
 def _next_minor(versions: list[str]) -> str:

@@ -37,6 +37,7 @@ from precog_trading.ledger.holdings import Execution, fold
 from precog_trading.ledger.settlement import market_settlements
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
 from precog_trading.registry import method_from_row, register_configured, require_exits_fit
+from precog_trading.versions import MethodsConfig
 
 LOGGER = logging.getLogger(__name__)
 _ALLOWED = ("draft", "testing", "active")
@@ -274,6 +275,12 @@ def method_row(conn: psycopg.Connection, request: Request) -> Row:
     if not found:
         names = [row["method_name"] for row in rows(conn, "backtest", "method_names")]
         version = f" {request.version}" if request.version else ""
+        spec = load_section("methods", MethodsConfig, conn=conn).methods.get(request.method)
+        if spec is not None and request.method not in names:
+            raise PrecogError(
+                f"method {request.method} waits for its model: {spec.league or 'its league'} has "
+                f"no {spec.model}; load the league's games and run `train` in Dagster first"
+            )
         raise PrecogError(
             f"there is no method {request.method}{version}; expected one of "
             f"{', '.join(names) or 'none yet: a method needs a champion model'}"
