@@ -194,8 +194,8 @@ def opened(
     postgres: PostgresResource, kalshi: KalshiResource, use: Use
 ) -> Iterator["KalshiClient"]:
     """A client under the settings of this home, closed afterwards; trouble becomes an alert."""
+    from precog_core.kalshi.alerts import report_trouble, report_use
     from precog_core.kalshi.errors import KalshiError
-    from precog_pipelines.sources.kalshi.alerts import report_trouble, report_use
 
     database = postgres.database()
     with database.connection() as conn:

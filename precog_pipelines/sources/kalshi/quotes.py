@@ -1,17 +1,20 @@
 """What is bid and asked on the open markets now, stored where it differs materially."""
 
+<<<<<<< HEAD
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+=======
+from collections.abc import Callable
+from datetime import datetime
+>>>>>>> 37bcf31e168f845212f2f583f8dc1c77f1f2a41b
 from typing import TYPE_CHECKING, Any
-
-import psycopg
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
-from precog_core.kalshi.config import QuotesSection
 from precog_core.kalshi.market_data import Market
-from precog_pipelines.sources.kalshi.quote_filter import MarketQuote, write_reason
+from precog_core.kalshi.quote_filter import MarketQuote
+from precog_core.kalshi.quote_store import store_quotes
 from precog_pipelines.sources.kalshi.report import Report
 
 if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
@@ -62,6 +65,7 @@ def ingest_quotes(
     return report
 
 
+<<<<<<< HEAD
 def _store(
     database: Database, quotes: Sequence[MarketQuote], rule: QuotesSection
 ) -> dict[str, int]:
@@ -92,6 +96,8 @@ def store_quotes(
     return counts
 
 
+=======
+>>>>>>> 37bcf31e168f845212f2f583f8dc1c77f1f2a41b
 def _quote(
     client: "KalshiClient",
     market: Market,
