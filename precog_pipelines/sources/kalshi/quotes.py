@@ -1,17 +1,12 @@
 """What is bid and asked on the open markets now, stored where it differs materially."""
 
-<<<<<<< HEAD
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
-=======
-from collections.abc import Callable
-from datetime import datetime
->>>>>>> 37bcf31e168f845212f2f583f8dc1c77f1f2a41b
 from typing import TYPE_CHECKING, Any
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
+from precog_core.kalshi.config import QuotesSection
 from precog_core.kalshi.market_data import Market
 from precog_core.kalshi.quote_filter import MarketQuote
 from precog_core.kalshi.quote_store import store_quotes
@@ -65,7 +60,6 @@ def ingest_quotes(
     return report
 
 
-<<<<<<< HEAD
 def _store(
     database: Database, quotes: Sequence[MarketQuote], rule: QuotesSection
 ) -> dict[str, int]:
@@ -73,31 +67,6 @@ def _store(
         return store_quotes(conn, quotes, rule)
 
 
-def store_quotes(
-    conn: psycopg.Connection, quotes: Sequence[MarketQuote], rule: QuotesSection
-) -> dict[str, int]:
-    """Append the quotes that are worth a row; counts by reason, with those left out."""
-    queries = load_queries("kalshi")
-    counts = {"price": 0, "volume": 0, "heartbeat": 0, "not_material": 0}
-    rows: list[dict[str, Any]] = []
-    stored = {
-        row[0]: MarketQuote(*row)
-        for row in queries.latest_quotes(conn, market_ids=[quote.market_id for quote in quotes])
-    }
-    for quote in quotes:
-        reason = write_reason(stored.get(quote.market_id), quote, rule)
-        counts[reason or "not_material"] += 1
-        if reason is not None:
-            rows.append(asdict(quote) | {"write_reason": reason})
-    if rows:
-        times = [row["observed_at"] for row in rows]
-        queries.ensure_quote_months(conn, from_ts=min(times), to_ts=max(times))
-        queries.insert_quote(conn, rows)
-    return counts
-
-
-=======
->>>>>>> 37bcf31e168f845212f2f583f8dc1c77f1f2a41b
 def _quote(
     client: "KalshiClient",
     market: Market,
