@@ -14,6 +14,8 @@ from precog_core.sections import declare_check, declare_section
 if TYPE_CHECKING:
     import psycopg
 
+    from precog_trading.ledger.audit import LedgerAudit
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most, the newest first.")]
 
@@ -172,27 +174,48 @@ def _ledger_group() -> None:
 
 
 @_ledger.command("verify")
-def verify(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False) -> None:
+def verify(
+    environment: InEnvironment = Environment.PAPER,
+    backtest: Annotated[
+        int | None, typer.Option("--backtest", help="Instead the account of this backtest run.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every environment and every completed backtest.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Recompute every position and sum from the fills; exit 1 when anything differs."""
-    from precog_trading.ledger.audit import verify_ledger
+    from precog_trading.ledger.audit import verify_all, verify_ledger
 
     with connection() as conn:
-        audit = verify_ledger(conn, environment.value)
-    content = audit.as_dict()
-    if as_json:
-        print_json(content)
+        if everything:
+            audits = verify_all(conn)
+        elif backtest is not None:
+            audits = [verify_ledger(conn, "backtest", backtest)]
+        else:
+            audits = [verify_ledger(conn, environment.value)]
+    balanced = all(audit.balanced for audit in audits)
+    if not as_json:
+        for audit in audits:
+            _print_audit(audit, with_label=everything or backtest is not None)
+    elif everything:
+        print_json({"balanced": balanced, "ledgers": [audit.as_dict() for audit in audits]})
     else:
-        console = Console(highlight=False)
-        console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
-        for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "difference"):
-            console.print(f"{name.replace('_', ' '):<16}{_cell(content[name]):>14}")
-        console.print(
-            f"from {audit.entries} entries, {audit.fills} fills, {audit.positions} positions"
-        )
-        for problem in audit.problems:
-            console.print(f"[red]{problem}[/red]")
-    if not audit.balanced:
+        print_json(audits[0].as_dict())
+    if not balanced:
         raise typer.Exit(1)
+
+
+def _print_audit(audit: "LedgerAudit", *, with_label: bool) -> None:
+    console, content = Console(highlight=False, soft_wrap=True), audit.as_dict()
+    if with_label:
+        console.print(audit.label)
+    console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
+    for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "difference"):
+        console.print(f"{name.replace('_', ' '):<16}{_cell(content[name]):>14}")
+    console.print(f"from {audit.entries} entries, {audit.fills} fills, {audit.positions} positions")
+    for problem in audit.problems:
+        console.print(f"[red]{problem}[/red]")
 
 
 @contextmanager
@@ -244,6 +267,6 @@ def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    from precog_trading.reports.text import cell
+    from precog_core.text import cell
 
     return cell(value)

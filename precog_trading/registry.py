@@ -5,6 +5,7 @@ trades already name that version. The one thing that moves by itself is a method
 league's champion: another champion gets the next minor version of the method.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -12,12 +13,14 @@ from psycopg.types.json import Jsonb
 
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
+from precog_trading.config import TradingConfig
+from precog_trading.config_exits import PositionManagementConfig
+from precog_trading.engine.plans import plan_for
 from precog_trading.engine.state import Arm, Method, ModelVersion, StrategyVersion
 from precog_trading.ledger.statements import Row, one, rows, value
 from precog_trading.versions import (
     ExecutionConfig,
     MethodsConfig,
-    PositionManagementConfig,
     RiskConfig,
     StrategiesConfig,
     StrategySpec,
@@ -90,8 +93,24 @@ def method_from_row(row: Row) -> Method:
         kelly_fraction=risk.kelly,
         position_usd=risk.position_usd,
         profit_target=exits.profit_target,
+        exits=exits if exits.exit or exits.trailing else None,
         arm=None if arm is None else Arm(arm.experiment, arm.name, arm.arms),
     )
+
+
+def require_exits_fit(methods: Sequence[Method], config: TradingConfig) -> None:
+    """The exits of every method together with today's settings must be possible ones.
+
+    Raises PrecogError naming the method, the value and what it contradicts.
+    """
+    for method in methods:
+        try:
+            config.require_wider(plan_for(method, config).exit)
+        except ValueError as error:
+            raise PrecogError(
+                f"method {method.name} {method.version}: its own exits do not fit the settings: "
+                f"{error}"
+            ) from error
 
 
 def _register_strategy(conn: psycopg.Connection, name: str, spec: StrategySpec) -> list[str]:

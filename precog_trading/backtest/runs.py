@@ -36,7 +36,7 @@ from precog_trading.engine.state import Method
 from precog_trading.ledger.holdings import Execution, fold
 from precog_trading.ledger.settlement import market_settlements
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
-from precog_trading.registry import method_from_row, register_configured
+from precog_trading.registry import method_from_row, register_configured, require_exits_fit
 from precog_trading.versions import MethodsConfig
 
 LOGGER = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ def run_backtest(
             register_configured(conn)
             row = method_row(conn, request)
             method = method_from_row(row)
+            require_exits_fit([method], config)
         # One transaction, so that all facts are of one moment although rows keep arriving.
         with conn.transaction():
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

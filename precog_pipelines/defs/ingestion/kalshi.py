@@ -16,9 +16,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from precog_core.database.queries import load_queries
+from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, Use
-from precog_pipelines.defs.metadata import markdown_table, table_metadata
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.fees import ingest_fees
 from precog_pipelines.sources.kalshi.history import ingest_recent_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets
@@ -194,8 +194,8 @@ def opened(
     postgres: PostgresResource, kalshi: KalshiResource, use: Use
 ) -> Iterator["KalshiClient"]:
     """A client under the settings of this home, closed afterwards; trouble becomes an alert."""
+    from precog_core.kalshi.alerts import report_trouble, report_use
     from precog_core.kalshi.errors import KalshiError
-    from precog_pipelines.sources.kalshi.alerts import report_trouble, report_use
 
     database = postgres.database()
     with database.connection() as conn:
