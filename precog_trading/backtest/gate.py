@@ -63,6 +63,12 @@ class Candidates:
     reasons: tuple[str, ...]
     reason: Codes
     gap: Int64
+    era: Int64
+    """which stretch of a market's unchanging facts the candidate lies in"""
+    valued: npt.NDArray[np.bool_]
+    """whether an edge is worked out even where another row refuses"""
+    waived: npt.NDArray[np.bool_]
+    """whether the market's fees are waived at the moment"""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -103,7 +109,19 @@ def judge_all(setup: Any, facts: FactsAtTime, at: Int64, market: Int64, row: Int
         for name, fails in columns.side_rows(side, gaps[:, number]):
             _give(found, name, fails, book)
         reason[:, number] = found
-    return Candidates(at, market, row, prediction, tuple(told), tuple(book.names), reason, gaps)
+    return Candidates(
+        at,
+        market,
+        row,
+        prediction,
+        tuple(told),
+        tuple(book.names),
+        reason,
+        gaps,
+        columns.era,
+        columns.valued,
+        columns.waived(),
+    )
 
 
 def _give(reason: Codes, name: Any, fails: npt.NDArray[np.bool_], book: "_Reasons") -> None:
@@ -194,6 +212,13 @@ class _Columns:
         yield "spread_wide", self.ask - self.bid > _micro(config.gate.spread_wide)
         yield "volume_low", _below(self.volume, config.gate.volume_low)
         yield "oi_low", _below(self.interest, config.gate.oi_low)
+
+    def waived(self) -> npt.NDArray[np.bool_]:
+        """Whether fees are waived at each candidate's moment."""
+        until = self._of_era(
+            lambda m: microseconds(m.fee_waived_until) if m.fee_waived_until else NONE
+        )
+        return until > self.at
 
     def side_rows(self, side: Side, gap: Int64) -> Any:
         """The rest of the order, which depends on the side. Writes |p - mid| into ``gap`` where
