@@ -99,6 +99,7 @@ setup(
         "pyarrow>=21",
         # Estimators, calibration. The CPU build: the usual wheel brings 500 MB of GPU libraries.
         "scikit-learn>=1.7,<2",
+        "scipy>=1.15,<2",  # isotonic smoothing; scikit-learn brings it and loads four times as long
         "xgboost-cpu>=3.1,<4",
         "matplotlib>=3.10,<4",  # reliability plots in MLflow and Dagster
         "numba>=0.65,<1",  # the Elo kernel: a parameter search rates millions of games

@@ -28,7 +28,7 @@ from precog_core.errors import PrecogError
 from precog_core.overrides import override_history
 from precog_core.paths import home, resource
 from precog_core.secrets import MASK, is_secret_name
-from precog_core.sections import section_model
+from precog_core.sections import section_check, section_model
 from precog_core.yaml_text import read_value
 
 _LOG = logging.getLogger(__name__)
@@ -86,17 +86,23 @@ def validate(as_json: AsJson = False) -> None:
             if model is None:
                 problems.append(f"section {name}: no installed package reads config/{name}.yaml")
                 continue
-            problems += _problem(
+            wrong = _problem(
                 lambda name=name, model=model: configuration.load_section(name, model, conn)
             )
+            check = section_check(name)
+            if check is not None and not wrong:
+                wrong = _problem(lambda check=check: check(conn))
+            problems += wrong
             checked.append(name)
+    # A section that others look into is read again with them.
+    problems = list(dict.fromkeys(problems))
     if as_json:
         typer.echo(json.dumps({"valid": not problems, "checked": checked, "problems": problems}))
     else:
         for problem in problems:
             typer.echo(problem)
-        words = f"{len(problems)} wrong" if problems else "all valid"
-        typer.echo(f"{words}: {', '.join(checked)}")
+        if not problems:
+            typer.echo(f"all valid: {', '.join(checked)}")
     if problems:
         raise typer.Exit(1)
 

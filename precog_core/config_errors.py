@@ -47,7 +47,11 @@ def explain_validation(
             hidden = bool(path) and is_secret_name(path[-1])
             shown = "(hidden)" if hidden else _shown(problem["input"])
             said = _reason(model, path, problem["type"], problem["msg"])
-            sentences.append(f"{place}: {key} is {shown}; {said}")
+            # A rule over several keys: the mapping it stands in says nothing more.
+            whole = isinstance(problem["input"], Mapping) and problem["type"] == "value_error"
+            sentences.append(
+                f"{place}: {key}: {said}" if whole else f"{place}: {key} is {shown}; {said}"
+            )
     return "\n".join(dict.fromkeys(sentences))
 
 

@@ -20,6 +20,8 @@ from precog_core.secrets import MASK, is_secret_name, masked, secret_values
 from precog_core.system import LoggingConfig, system_config
 
 PACKAGES = ("precog_core", "precog_pipelines", "precog_trading", "precog_platform")
+LIBRARIES = ("psycopg.pool",)
+"""Whose warnings belong into our files and not on the terminal: a server is away for a moment."""
 JOURNAL = "precog_journal"
 """Logger of what happens by the thousand (decisions, orders): it goes to our files and nowhere
 else, since Dagster stores every event of the packages' loggers in its database."""
@@ -141,7 +143,7 @@ def configure_logging(config: LoggingConfig | None = None, folder: Path | None =
     handler = DailyFiles(folder, config.max_file_mb * 1_000_000, config.retention_d)
     handler.setFormatter(JsonFormatter())
     logging.getLogger(JOURNAL).propagate = False
-    for package in (*PACKAGES, JOURNAL):
+    for package in (*PACKAGES, *LIBRARIES, JOURNAL):
         logger = logging.getLogger(package)
         logger.setLevel(config.level.upper())
         for old in [h for h in logger.handlers if isinstance(h, DailyFiles)]:

@@ -5,12 +5,17 @@ config`` can validate and explain all sections while the core imports none of th
 """
 
 import importlib
+from collections.abc import Callable
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from precog_core.errors import PrecogError
 
+Check = Callable[[Any], None]
+
 _declared: dict[str, str] = {}
+_checks: dict[str, str] = {}
 
 
 def declare_section(name: str, model: str) -> None:
@@ -31,3 +36,21 @@ def section_model(name: str) -> type[BaseModel] | None:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise PrecogError(f"section {name} is declared as {path}, which is no pydantic model")
     return model
+
+
+def declare_check(name: str, function: str) -> None:
+    """Say that ``function``, written ``package.module:name``, knows what a model cannot.
+
+    It takes a connection or None and raises PrecogError, such as for a name that another section
+    lacks.
+    """
+    _checks[name] = function
+
+
+def section_check(name: str) -> Check | None:
+    """The declared check of a section, None when it needs none."""
+    path = _checks.get(name)
+    if path is None:
+        return None
+    module, _, attribute = path.partition(":")
+    return cast(Check, getattr(importlib.import_module(module), attribute))

@@ -25,11 +25,13 @@ _SECTIONS = {
     "leagues": "sources.config:LeaguesConfig",
     "elo": "ratings.config:EloConfig",
     "ratings": "ratings.config:RatingsConfig",
+    "matrices": "matrices.config:MatricesConfig",
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add this package's commands to the `precog` command line."""
+    from precog_pipelines.matrices.commands import register as register_matrices
     from precog_pipelines.ratings.commands import register as register_ratings
     from precog_pipelines.training.commands import register as register_models
 
@@ -37,6 +39,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(quotes, name="quotes")
     register_ratings(app)
     register_models(app)
+    register_matrices(app)
     # Beside what precog_core has under the same name: it knows no games.
     kalshi.command("brier")(price_brier)
     for section, model in _SECTIONS.items():

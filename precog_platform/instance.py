@@ -1,6 +1,7 @@
 """The Dagster instance of a home, cleaned of what a killed predecessor left running."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,31 @@ def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
         instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(runs)
+
+
+def close_lost_runs(instance: "dg.DagsterInstance", location: str, died_at: datetime) -> int:
+    """Mark runs as failed whose worker died with its code location at ``died_at``; how many.
+
+    The workers of a location are its children and were killed with what it left behind. Dagster
+    would find out after minutes; told now, it retries them at once. Repeating changes nothing.
+    """
+    import dagster as dg
+
+    launched = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    closed = 0
+    for run in instance.get_runs(dg.RunsFilter(statuses=launched)):
+        origin = run.remote_job_origin
+        if origin is None or origin.location_name != location:
+            continue
+        begun = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_STARTING)
+        if begun and begun[-1].timestamp < died_at.timestamp():
+            instance.report_run_failed(
+                run, f"the code location {location} died, and this run with it"
+            )
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            closed += 1
+    return closed

@@ -60,6 +60,10 @@ class Keeper:
             done.append(Restart(server.name, f"ended unexpectedly ({ending(code)})", number))
         return done
 
+    def renew(self, name: str) -> None:
+        """Start a server that runs afresh, on purpose: it does not count as one that died."""
+        self.supervisor.restart(self.supervisor.server(name))
+
     def _count(self, name: str, log: Path) -> int:
         now = self.clock()
         recent = self._restarts.setdefault(name, deque())

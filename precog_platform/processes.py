@@ -128,8 +128,9 @@ class Supervisor:
         return server
 
     def restart(self, server: Server) -> None:
-        """Start a server that has died once more, as it was, without what it left behind."""
+        """Start a server once more, as it was, without what it left behind; it is ended first."""
         _signal(server.process, signal.SIGKILL)
+        server.process.wait()
         server.process = self._spawn(server.log, server.arguments)
 
     def _spawn(self, log: Path, arguments: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -136,9 +136,9 @@ def _score_table(content: dict[str, Any]) -> Table:
 
 
 def _trading_table(content: dict[str, Any]) -> Table:
-    table = Table(title="Paper trading")
-    table.add_column("")
-    table.add_column("", justify="right")
+    table = Table(title="Paper trading", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
     table.add_row("ticks (batches of quotes)", f"{content['ticks']:,}")
     table.add_row("decisions", f"{content['decisions']:,}")
     for outcome, count in list(content["decisions_by_outcome"].items())[:_OUTCOMES_SHOWN]:
@@ -157,7 +157,7 @@ def _trading_table(content: dict[str, Any]) -> Table:
 
 
 def _pnl_table(content: dict[str, Any]) -> Table:
-    table = Table(title=f"P&L by strategy × model ({content['data_source']['trades']})")
+    table = Table(title="P&L by strategy × model")
     for heading in ("Strategy", "Model", "Positions", "Fees", "Net P&L"):
         table.add_column(heading, justify="left" if heading in ("Strategy", "Model") else "right")
     for row in content["pnl"]:

@@ -5,15 +5,21 @@ A failed run raises its alert inside Dagster. What is found here fails before th
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from precog_core.errors import PrecogError
 from precog_platform.graphql import DagsterClient, in_words, reason
 
 LOW_DISK_BYTES = 1 << 30
-"""Free bytes on the disk of the home below which a person has to make room."""
+"""Free bytes on a disk of the home below which a person has to make room."""
+SILENT_S = 90.0
+"""Seconds without an answer after which the webserver is called silent."""
+_FOLDERS = ("postgres", "mlflow/artifacts", "datasets", "logs", "dagster", "reports")
+"""Folders of a home that may lie on disks of their own."""
 
 _QUERY = """
 query Troubles {
@@ -44,11 +50,13 @@ query Troubles {
   }
 }
 """
+_SLACK_S = 60.0
+"""Ticks further ahead than this were made before the clock was set back."""
 # Asked one by one: within a list of sensors the webserver answers without ticks.
 _LAST_TICK = """
   t{number}: {kind}OrError({kind}Selector: {{repositoryLocationName: {location},
     repositoryName: {repository}, {kind}Name: {name}}}) {{
-    ... on {type} {{ {kind}State {{ ticks(limit: 1) {{
+    ... on {type} {{ {kind}State {{ ticks(limit: 1, beforeTimestamp: {before}) {{
       status error {{ message causes {{ message }} }}
     }} }} }}
   }}"""
@@ -64,28 +72,73 @@ class Trouble:
     stable_keys: dict[str, str] = field(default_factory=dict)
 
 
-def troubles(client: DagsterClient, home: Path, free_bytes: int | None = None) -> list[Trouble]:
-    """Everything wrong with orchestration and disk now; empty when all is well.
+def troubles(client: DagsterClient) -> list[Trouble]:
+    """Everything wrong with the orchestration now; empty when all is well.
 
-    ``free_bytes`` replaces what the disk of ``home`` says. Raises PrecogError when the webserver
-    does not answer, which the keeper of the servers sees by itself.
+    Raises PrecogError when the webserver does not answer.
     """
     answer = client.call(_QUERY)
-    found = [
+    return [
         *_locations(answer["workspaceOrError"]),
         *_ticks(client, answer["repositoriesOrError"]),
         *_daemons(answer["instance"]["daemonHealth"]["allDaemonStatuses"]),
     ]
-    free = shutil.disk_usage(home).free if free_bytes is None else free_bytes
-    if free < LOW_DISK_BYTES:
-        found.append(
-            Trouble(
-                "disk_low",
-                "database",
-                f"{free / 1e6:.0f} MB are free on the disk of {home}; make room, or move the home",
+
+
+@dataclass
+class Silence:
+    """Asks the webserver, and knows for how long it has not answered.
+
+    One that is being started again is silent for a while; one that hangs, which no look at its
+    process shows, is a trouble itself.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    since: float | None = None
+
+    def troubles(self, client: DagsterClient) -> list[Trouble]:
+        """As :func:`troubles`; nothing during a short silence, the silence itself when it lasts."""
+        try:
+            found = troubles(client)
+        except PrecogError as error:
+            now = self.clock()
+            self.since = now if self.since is None else self.since
+            if now - self.since < SILENT_S:
+                return []
+            words = f"the Dagster webserver has not answered for {now - self.since:.0f} s: {error}"
+            return [Trouble("daemon_unhealthy", "dagster", words, {"daemon": "WEBSERVER"})]
+        self.since = None
+        return found
+
+
+def full_disks(home: Path, free_of: Callable[[Path], int] | None = None) -> list[Trouble]:
+    """A trouble for each nearly full disk that the home or one of its folders lies on.
+
+    ``free_of`` gives the free bytes of a folder's disk; default: what the system says.
+    """
+    free_of = free_of or _free_bytes
+    found = []
+    seen: set[int] = set()
+    for folder in (home, *(home / name for name in _FOLDERS)):
+        if not folder.exists() or (device := folder.stat().st_dev) in seen:
+            continue
+        seen.add(device)
+        free = free_of(folder)
+        if free < LOW_DISK_BYTES:
+            where = "home" if folder == home else str(folder.relative_to(home))
+            found.append(
+                Trouble(
+                    "disk_low",
+                    "database",
+                    f"{free / 1e6:.0f} MB are free on the disk of {folder}; make room, or move it",
+                    {"folder": where},
+                )
             )
-        )
     return found
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _locations(workspace: dict[str, Any]) -> Iterator[Trouble]:
@@ -131,6 +184,7 @@ def _question(number: int, running: tuple[str, str, str, str]) -> str:
         number=number,
         kind=kind,
         type=kind.capitalize(),
+        before=time.time() + _SLACK_S,
         location=json.dumps(location),
         repository=json.dumps(repository),
         name=json.dumps(name),

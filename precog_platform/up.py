@@ -1,31 +1,27 @@
 """`precog up`: every server of one home, and on a new home the bootstrap through Dagster."""
 
-import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
-from psycopg_pool import PoolTimeout
 from rich.console import Console
 
 from precog_core.database import Database, open_database
 from precog_core.database.server import EmbeddedServer
-from precog_core.errors import PrecogError
 from precog_core.paths import home as precog_home
-from precog_platform.alert_console import TELL_EVERY_S, tell_alerts
+from precog_pipelines.tracking.runs import MODEL_VIEW
 from precog_platform.bootstrap import StageBook, run_stages, stages
+from precog_platform.clock import WallClock
 from precog_platform.environment import dagster_home, mlflow_artifacts
 from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
-from precog_platform.health import CHECK_EVERY_S, note_health
 from precog_platform.instance import close_orphaned_runs, prepare_home
 from precog_platform.keeper import Keeper, Restart
 from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
@@ -40,12 +36,12 @@ from precog_platform.processes import (
 )
 from precog_platform.provider import choose, record
 from precog_platform.recorded import open_recording, recorded_stages, remember
+from precog_platform.reporter import Reporter
 from precog_platform.summary import build_summary, render_summary, save_summary
-from precog_platform.troubles import troubles
 
-_log = logging.getLogger(__name__)
 _MODULES = {PIPELINES: "precog_pipelines.definitions", TRADING: "precog_trading.definitions"}
-_START_TIMEOUT_S = 120.0
+_START_TIMEOUT_S = 300.0
+"""Generous: a server that dies ends the wait at once, and a busy machine is no failure."""
 
 
 def run_up(
@@ -93,6 +89,9 @@ def run_up(
             book.source = choice.as_dict()
             book.seconds.setdefault("start", round(time.monotonic() - started, 1))
             book.save()
+            console.print(
+                f"Dagster answers at {client.url}; Ctrl-C stops, the same command goes on."
+            )
             watch = _watch(supervisor, home)
             with naming_a_lost_server(home):
                 todo = [] if book.complete else stages(database, seasons)
@@ -106,14 +105,15 @@ def run_up(
         render_summary(console, content)
         console.print(f"Dagster  {client.url}")
         if own_mlflow:
-            console.print(f"MLflow   {environment['PRECOG_MLFLOW_UI_URL']}")
+            where = f"{environment['PRECOG_MLFLOW_UI_URL']}/#/experiments?{MODEL_VIEW}"
+            console.print(f"MLflow   {where}", soft_wrap=True)
         if exit_when_done:
             return
         console.print("Ctrl-C stops everything.")
         own_database = not os.environ.get("PRECOG_DATABASE_URL")
         keeper = Keeper(supervisor, EmbeddedServer(home) if own_database else None)
         try:
-            _keep_running(keeper, database, client, console)
+            _keep_running(keeper, Reporter(database, client, home, console), console)
         except KeyboardInterrupt:
             console.print("Stopping …")
 
@@ -197,35 +197,18 @@ def _watch(supervisor: Supervisor, home: Path) -> Callable[[], None]:
     return require_alive
 
 
-def _keep_running(
-    keeper: Keeper, database: Database, client: DagsterClient, console: Console
-) -> None:
-    """Until Ctrl-C: start again what dies, see what else is wrong, and write both down."""
-    next_note = next_telling = time.monotonic()
-    unwritten: list[Restart] = []
-    while True:
-        restarts = keeper.look()
-        for restart in restarts:
-            console.print(_news(restart))
-        unwritten += restarts
-        if restarts or time.monotonic() >= next_note:
-            next_note = time.monotonic() + CHECK_EVERY_S
-            try:
-                # After a restart the webserver may not answer yet; the next look asks it.
-                wrong = [] if restarts else troubles(client, keeper.supervisor.home)
-                note_health(database, unwritten, datetime.now(UTC), wrong)
-                unwritten.clear()
-            except (psycopg.OperationalError, PoolTimeout, PrecogError) as error:
-                # A server is away; the keeper brings it back, and then this is written.
-                next_note = time.monotonic() + 2
-                _log.warning("the state of the servers is written later: %s", error)
-        if time.monotonic() >= next_telling:
-            next_telling = time.monotonic() + TELL_EVERY_S
-            try:
-                tell_alerts(database, console)
-            except (psycopg.OperationalError, PoolTimeout, PrecogError) as error:
-                _log.warning("alerts are shown here later: %s", error)
-        time.sleep(1)
+def _keep_running(keeper: Keeper, reporter: Reporter, console: Console) -> None:
+    """Until Ctrl-C: start again what dies; the reporter sees what else is wrong and writes it."""
+    clock = WallClock()
+    with reporter.reporting():
+        while True:
+            restarts = keeper.look()
+            for restart in restarts:
+                console.print(_news(restart))
+            if (jump_s := clock.jump()) < 0:
+                keeper.renew("daemon")  # its pauses end at times of the wall clock
+            reporter.hear(restarts, jump_s)
+            time.sleep(1)
 
 
 def _news(restart: Restart) -> str:

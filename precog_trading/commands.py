@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from precog_core.sections import declare_section
+from precog_core.sections import declare_check, declare_section
 
 if TYPE_CHECKING:
     import psycopg
+
+    from precog_trading.ledger.audit import LedgerAudit
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most, the newest first.")]
@@ -37,6 +38,9 @@ InEnvironment = Annotated[Environment, typer.Option("--environment", help="Which
 
 _ledger = typer.Typer(no_args_is_help=True, help="The ledger and the proof that it balances.")
 _BRIEF = {
+    "position_id": "id",
+    "trade_id": "id",
+    "decision_id": "decision",
     "strategy_name": "strategy",
     "model_name": "model",
     "original_quantity": "contracts",
@@ -44,6 +48,19 @@ _BRIEF = {
     "exit_price": "exit",
     "realized_pnl": "pnl",
     "edge_at_execution": "edge",
+    "exit_reason": "left by",
+    "entry_time": "entered",
+    "event_ts": "time",
+    "quote_source": "quotes",
+    "strategy_version": "",
+    "model_version": "",
+    "true_win_probability": "model says",
+    "market_price": "price",
+    "expected_value": "edge",
+    "confidence_level": "confidence",
+    "recommended_action": "action",
+    "known_at": "known",
+    "kickoff_at": "start",
 }
 
 
@@ -71,6 +88,7 @@ def register(app: typer.Typer) -> None:
     declare_section("trading", "precog_trading.config:TradingConfig")
     declare_section("strategies", "precog_trading.versions:StrategiesConfig")
     declare_section("methods", "precog_trading.versions:MethodsConfig")
+    declare_check("methods", "precog_trading.registry:check_methods")
 
 
 def positions(
@@ -98,8 +116,8 @@ def positions(
         return print_json({"data_source": source, "positions": found})
     print_table(
         found,
-        "ticker side original_quantity entry_price exit_price fees realized_pnl status "
-        "strategy_name model_name entry_time",
+        "position_id ticker side original_quantity entry_price exit_price realized_pnl status "
+        "strategy_name model_name fees entry_time exit_reason",
     )
     return _print_source(source)
 
@@ -124,8 +142,8 @@ def trades(
         return print_csv(found)
     print_table(
         found,
-        "trade_id event_ts ticker action side quantity price fee edge_at_execution strategy_name "
-        "model_name quote_source",
+        "trade_id ticker action side quantity price edge_at_execution strategy_name model_name "
+        "event_ts fee quote_source",
     )
     return _print_source(source)
 
@@ -140,8 +158,8 @@ def pnl(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False)
         return print_json(summary)
     print_table(
         summary["pnl"],
-        "strategy_name strategy_version model_name model_version positions realised settlement "
-        "fees open_cost net",
+        "strategy_name strategy_version model_name model_version positions net fees realised "
+        "settlement open_cost",
     )
     console = Console(highlight=False)
     for name in ("deposits", "cash", "open_cost", "fees", "net"):
@@ -156,27 +174,48 @@ def _ledger_group() -> None:
 
 
 @_ledger.command("verify")
-def verify(environment: InEnvironment = Environment.PAPER, as_json: AsJson = False) -> None:
+def verify(
+    environment: InEnvironment = Environment.PAPER,
+    backtest: Annotated[
+        int | None, typer.Option("--backtest", help="Instead the account of this backtest run.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every environment and every completed backtest.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Recompute every position and sum from the fills; exit 1 when anything differs."""
-    from precog_trading.ledger.audit import verify_ledger
+    from precog_trading.ledger.audit import verify_all, verify_ledger
 
     with connection() as conn:
-        audit = verify_ledger(conn, environment.value)
-    content = audit.as_dict()
-    if as_json:
-        print_json(content)
+        if everything:
+            audits = verify_all(conn)
+        elif backtest is not None:
+            audits = [verify_ledger(conn, "backtest", backtest)]
+        else:
+            audits = [verify_ledger(conn, environment.value)]
+    balanced = all(audit.balanced for audit in audits)
+    if not as_json:
+        for audit in audits:
+            _print_audit(audit, with_label=everything or backtest is not None)
+    elif everything:
+        print_json({"balanced": balanced, "ledgers": [audit.as_dict() for audit in audits]})
     else:
-        console = Console(highlight=False)
-        console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
-        for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "difference"):
-            console.print(f"{name.replace('_', ' '):<16}{_cell(content[name]):>14}")
-        console.print(
-            f"from {audit.entries} entries, {audit.fills} fills, {audit.positions} positions"
-        )
-        for problem in audit.problems:
-            console.print(f"[red]{problem}[/red]")
-    if not audit.balanced:
+        print_json(audits[0].as_dict())
+    if not balanced:
         raise typer.Exit(1)
+
+
+def _print_audit(audit: "LedgerAudit", *, with_label: bool) -> None:
+    console, content = Console(highlight=False, soft_wrap=True), audit.as_dict()
+    if with_label:
+        console.print(audit.label)
+    console.print("balanced" if audit.balanced else "[red]NOT balanced[/red]")
+    for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "difference"):
+        console.print(f"{name.replace('_', ' '):<16}{_cell(content[name]):>14}")
+    console.print(f"from {audit.entries} entries, {audit.fills} fills, {audit.positions} positions")
+    for problem in audit.problems:
+        console.print(f"[red]{problem}[/red]")
 
 
 @contextmanager
@@ -221,19 +260,10 @@ def _print_source(source: str) -> None:
 
 
 def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
-    """The named columns, or ``none``."""
-    console = Console(highlight=False)
-    if not found:
-        console.print("none")
-        return
-    table = Table(box=None, pad_edge=False)
-    names = columns.split()
-    for name in names:
-        number = not isinstance(found[0][name], str)
-        table.add_column(_BRIEF.get(name, name), justify="right" if number else "left")
-    for row in found:
-        table.add_row(*(_cell(row[name]) for name in names))
-    console.print(table)
+    """The named columns with short headings, the most important first, or ``none``."""
+    from precog_trading.reports.tables import print_table as show
+
+    show(found, {name: _BRIEF.get(name, name.replace("_", " ")) for name in columns.split()})
 
 
 def _cell(value: Any) -> str:

@@ -283,8 +283,15 @@ class TradingConfig(Section):
 
     @model_validator(mode="after")
     def _an_entry_is_not_an_exit(self) -> Self:
-        """A position must not be sold for the very values it was allowed to be bought at."""
-        dried, gate = self.exit.liquidity_dried_up, self.gate
+        self.require_wider(self.exit)
+        return self
+
+    def require_wider(self, exits: ExitSettings) -> None:
+        """A position must not be sold for the very values it was allowed to be bought at.
+
+        ``exits``: the settings' own, or those of a method. Raises ValueError.
+        """
+        dried, gate = exits.liquidity_dried_up, self.gate
         if dried.spread < gate.spread_wide:
             raise ValueError(
                 f"exit.liquidity_dried_up.spread {dried.spread} is tighter than gate.spread_wide "
@@ -296,12 +303,11 @@ class TradingConfig(Section):
                 f"{gate.volume_low}: entries would be sold at once"
             )
         lowest = min(self.edge.min.values())
-        if self.exit.early_exit > lowest:
+        if exits.early_exit > lowest:
             raise ValueError(
-                f"exit.early_exit {self.exit.early_exit} is tighter than the lowest edge.min "
+                f"exit.early_exit {exits.early_exit} is tighter than the lowest edge.min "
                 f"{lowest}: entries would be sold at once"
             )
-        return self
 
     @cached_property
     def fingerprint(self) -> str:

@@ -4,10 +4,11 @@ Separate from ``config.py`` only for length. Every default is the figure printed
 §7 to §13, under the key printed there.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from precog_trading.settings import (
     DEFAULT,
@@ -20,6 +21,8 @@ from precog_trading.settings import (
     Share,
     Usd,
 )
+
+Settings = TypeVar("Settings", bound=Section)
 
 
 def _d(text: str) -> Decimal:
@@ -129,6 +132,32 @@ class TrailingSettings(Section):
         if self.floor > self.distance:
             raise ValueError("expected floor at most distance: the stop only ever tightens")
         return self
+
+
+class PositionManagementConfig(Section):
+    """``position_mgmt_config`` of a method: what it replaces of ``exit.*`` and ``trailing.*``.
+
+    ``exit`` and ``trailing`` have the keys of ``config/trading.yaml`` and hold only the values that
+    differ from there. ``profit_target`` is one target gain in place of those by confidence.
+    """
+
+    profit_target: Share | None = None
+    exit: dict[str, Any] | None = None
+    trailing: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _replaces_what_exists(self) -> Self:
+        self.exit_settings(ExitSettings())
+        self.trailing_settings(TrailingSettings())
+        return self
+
+    def exit_settings(self, settings: ExitSettings) -> ExitSettings:
+        """``settings`` with the method's own values. Raises ValueError when they contradict."""
+        return _replaced("exit", settings, self.exit)
+
+    def trailing_settings(self, settings: TrailingSettings) -> TrailingSettings:
+        """``settings`` with the method's own values. Raises ValueError when they contradict."""
+        return _replaced("trailing", settings, self.trailing)
 
 
 class CriticalLadder(Section):
@@ -262,3 +291,25 @@ class PromotionSettings(Section):
     deprecate_trades: Count = 20
     deprecate_days: Count = 30
     deprecate_roi: Share = _d("0.10")
+
+
+def _replaced(name: str, settings: Settings, values: Mapping[str, Any] | None) -> Settings:
+    """``settings`` with some values replaced, checked as a whole again."""
+    if not values:
+        return settings
+    try:
+        return type(settings).model_validate(_merged(settings.model_dump(), values))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join((name, *map(str, first["loc"])))
+        raise ValueError(f"{key} is {first['input']!r}; {first['msg']}") from error
+
+
+def _merged(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, replacement in values.items():
+        before = merged.get(key)
+        if isinstance(before, Mapping) and isinstance(replacement, Mapping):
+            replacement = _merged(before, replacement)
+        merged[key] = replacement
+    return merged

@@ -47,8 +47,8 @@ def edges(
         return print_json({"edges": found})
     return print_table(
         found,
-        "decision_id ticker side true_win_probability market_price fee expected_value "
-        "confidence_level recommended_action model_name known_at kickoff_at",
+        "decision_id ticker side true_win_probability market_price expected_value "
+        "recommended_action model_name confidence_level fee known_at kickoff_at",
     )
 
 

@@ -5,6 +5,7 @@ trades already name that version. The one thing that moves by itself is a method
 league's champion: another champion gets the next minor version of the method.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -12,12 +13,14 @@ from psycopg.types.json import Jsonb
 
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
+from precog_trading.config import TradingConfig
+from precog_trading.config_exits import PositionManagementConfig
+from precog_trading.engine.plans import plan_for
 from precog_trading.engine.state import Arm, Method, ModelVersion, StrategyVersion
 from precog_trading.ledger.statements import Row, one, rows, value
 from precog_trading.versions import (
     ExecutionConfig,
     MethodsConfig,
-    PositionManagementConfig,
     RiskConfig,
     StrategiesConfig,
     StrategySpec,
@@ -45,6 +48,13 @@ def register_configured(conn: psycopg.Connection) -> list[str]:
     for name in methods.methods:
         created += _register_method(conn, name, methods, strategies)
     return created
+
+
+def check_methods(conn: psycopg.Connection | None) -> None:
+    """Raises PrecogError for a configured method whose strategy is not configured."""
+    strategies = load_section("strategies", StrategiesConfig, conn=conn).strategies
+    for name, spec in load_section("methods", MethodsConfig, conn=conn).methods.items():
+        _require_strategy(name, spec.strategy, strategies)
 
 
 def methods_in_force(conn: psycopg.Connection) -> list[Method]:
@@ -83,8 +93,24 @@ def method_from_row(row: Row) -> Method:
         kelly_fraction=risk.kelly,
         position_usd=risk.position_usd,
         profit_target=exits.profit_target,
+        exits=exits if exits.exit or exits.trailing else None,
         arm=None if arm is None else Arm(arm.experiment, arm.name, arm.arms),
     )
+
+
+def require_exits_fit(methods: Sequence[Method], config: TradingConfig) -> None:
+    """The exits of every method together with today's settings must be possible ones.
+
+    Raises PrecogError naming the method, the value and what it contradicts.
+    """
+    for method in methods:
+        try:
+            config.require_wider(plan_for(method, config).exit)
+        except ValueError as error:
+            raise PrecogError(
+                f"method {method.name} {method.version}: its own exits do not fit the settings: "
+                f"{error}"
+            ) from error
 
 
 def _register_strategy(conn: psycopg.Connection, name: str, spec: StrategySpec) -> list[str]:
@@ -114,11 +140,7 @@ def _register_method(
     strategies: dict[str, StrategySpec],
 ) -> list[str]:
     spec = methods.methods[name]
-    if spec.strategy not in strategies:
-        raise PrecogError(
-            f"config/methods.yaml: methods.{name}.strategy is {spec.strategy!r}; expected one of "
-            f"{', '.join(strategies)} (config/strategies.yaml)"
-        )
+    _require_strategy(name, spec.strategy, strategies)
     strategy = one(
         conn, "registry", "strategy", name=spec.strategy, version=strategies[spec.strategy].version
     )
@@ -165,6 +187,14 @@ def _register_method(
     if spec.release == "testing":
         value(conn, "registry", "release_method", method_id=method_id, who=APPROVED_BY)
     return [f"{name} {version}"]
+
+
+def _require_strategy(method: str, strategy: str, known: dict[str, StrategySpec]) -> None:
+    if strategy not in known:
+        raise PrecogError(
+            f"config/methods.yaml: methods.{method}.strategy is {strategy!r}; expected one of "
+            f"{', '.join(known)} (config/strategies.yaml)"
+        )
 
 
 def _next_minor(versions: list[str]) -> str:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from precog_core.errors import PrecogError
-from precog_trading.settings import Exact, Section, Share, Usd
+from precog_trading.config_exits import PositionManagementConfig
+from precog_trading.settings import Exact, Section, Usd
 from precog_trading.strategies import EntryStrategy, build
 
 Version = Annotated[str, Field(pattern=r"^v[0-9]+\.[0-9]+$")]
@@ -49,12 +50,6 @@ class RiskConfig(Section):
 
     kelly: KellyFraction | None = None
     position_usd: Usd | None = None
-
-
-class PositionManagementConfig(Section):
-    """``position_mgmt_config`` of a method."""
-
-    profit_target: Share | None = None
 
 
 class ArmConfig(Section):

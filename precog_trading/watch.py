@@ -15,7 +15,9 @@ from psycopg import sql
 
 from precog_core.alerts import events, report
 from precog_core.alerts.config import Day
+from precog_core.config import load_section
 from precog_core.database.queries import load_queries
+from precog_trading.config import TradingConfig
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
 from precog_trading.rules.controls import NEW_YORK
 
@@ -37,9 +39,13 @@ def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> 
         *_breakers(conn),
         *_stops(conn),
         *_settlements(conn),
+        *_reconciliations(conn),
+        *_fees(conn, now),
         *_decisions(conn, after, since),
         *_days(conn, limits, now),
         *_unchecked(conn),
+        *_quiet(conn, now),
+        *_clocks(conn, now),
         *_codes(conn),
     ]
     _remember(conn, now, value(conn, _SOURCES, "newest_decision", since=since) or after)
@@ -61,6 +67,42 @@ def _stops(conn: psycopg.Connection) -> Iterator[int]:
 def _settlements(conn: psycopg.Connection) -> Iterator[int]:
     for row in rows(conn, _SOURCES, "mismatched_settlements"):
         yield events.settlement_mismatch(conn, **row, environment="paper")
+
+
+def _reconciliations(conn: psycopg.Connection) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "mismatched_reconciliations"):
+        alert_id = report(
+            conn,
+            "reconcile_mismatch",
+            f"our ledger and {row['platform_id']} differ, and it could not be repaired",
+            details={"platform": row["platform_id"], "mismatches": row["mismatches"]},
+            environment=row["environment"],
+            source=("reconciliation_runs", row["reconciliation_id"]),
+            stable_keys={"platform": row["platform_id"]},
+        )
+        change(
+            conn, _SOURCES, "link_reconciliation",
+            reconciliation_id=row["reconciliation_id"], alert_id=alert_id,
+        )  # fmt: skip
+        yield alert_id
+
+
+def _fees(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "odd_fees", since=now - _PRESENT):
+        yield report(
+            conn,
+            "fee_mismatch",
+            f"{row['platform_id']} charged {row['fee']} dollars for a fill in {row['ticker']}; the "
+            f"fee model says {row['modelled_fee']}",
+            details={
+                "platform": row["platform_id"],
+                "fee": row["fee"],
+                "modelled_fee": row["modelled_fee"],
+            },
+            environment=row["environment"],
+            source=("fills", row["fill_id"]),
+            stable_keys={"platform": row["platform_id"]},
+        )
 
 
 def _decisions(conn: psycopg.Connection, after: int, since: datetime) -> Iterator[int]:
@@ -120,6 +162,36 @@ def _unchecked(conn: psycopg.Connection) -> Iterator[int]:
             details={"positions": row["positions"]},
             environment=row["environment"],
             source=("positions", row["position_id"]),
+        )
+
+
+def _quiet(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    stale_s = load_section("trading", TradingConfig, conn=conn).breaker.position_quote_stale
+    for row in rows(conn, _SOURCES, "quiet_positions", now=now, stale_s=stale_s):
+        yield report(
+            conn,
+            "quote_stale",
+            f"no quote of {row['ticker']}, in which a position is open, for "
+            f"{int(row['quiet_for'].total_seconds())} s",
+            details={"ticker": row["ticker"]},
+            environment=row["environment"],
+            source=("positions", row["position_id"]),
+            stable_keys={"ticker": row["ticker"]},
+        )
+
+
+def _clocks(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    for row in rows(conn, _SOURCES, "clocks_ahead", now=now):
+        decided_at: datetime = row["decided_at"]
+        yield report(
+            conn,
+            "clock_jump",
+            f"trading last decided at {decided_at:%Y-%m-%d %H:%M:%S} UTC, which is still to come: "
+            "the wall clock was set back. It decides again once that time has passed",
+            details={"decided_at": decided_at},
+            environment=row["environment"],
+            stable_keys={"clock": "decisions"},
+            now=now,
         )
 
 

@@ -114,11 +114,16 @@ def ack(
     alert_id: AlertId,
     notes: Annotated[str | None, typer.Option(help="What you say about it.")] = None,
     by: By = "",
+    as_json: AsJson = False,
 ) -> None:
     """Take an alert: somebody cares, reminders end."""
     with open_database() as database, database.transaction() as conn:
         care.acknowledge(conn, alert_id, by or getpass.getuser(), notes)
-    typer.echo(f"alert {alert_id} acknowledged")
+        alert = care.get_alert(conn, alert_id)
+    if as_json:
+        _print_json(alert)
+    else:
+        typer.echo(f"alert {alert_id} acknowledged")
 
 
 @alerts.command("resolve")
@@ -129,11 +134,16 @@ def resolve(
     ],
     notes: Annotated[str | None, typer.Option(help="What was found and done.")] = None,
     by: By = "",
+    as_json: AsJson = False,
 ) -> None:
     """Close an alert that was acknowledged. The same cause within 24 hours opens it again."""
     with open_database() as database, database.transaction() as conn:
         care.resolve(conn, alert_id, by or getpass.getuser(), action, notes)
-    typer.echo(f"alert {alert_id} resolved: {action}")
+        alert = care.get_alert(conn, alert_id)
+    if as_json:
+        _print_json(alert)
+    else:
+        typer.echo(f"alert {alert_id} resolved: {action}")
 
 
 @alerts.command("test")

@@ -145,6 +145,13 @@ _KINDS = (
         "Make room; nothing that was committed is lost, what cannot be written is refused.",
     ),
     Kind(
+        "clock_jump", "high", "system", "dagster",
+        "The wall clock of the machine was set, or the machine slept; or trading has decided at a "
+        "time that is still to come.",
+        "Is the machine's time right? Keep it by NTP. Trading goes on by itself once its last "
+        "decision lies in the past.",
+    ),
+    Kind(
         "check_failed", "high", "data", "dagster",
         "An asset check failed. Medium when it does not block.",
         "Open the check in the Dagster UI; its metadata says what was found.",

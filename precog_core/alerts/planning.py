@@ -33,7 +33,9 @@ def next_step(attempts: Sequence[Attempt], retry: Retry, now: datetime) -> Step:
         return "send"
     if len(attempts) >= retry.attempts:
         return "gave_up"
-    return "send" if now >= attempts[-1].at + pause(len(attempts), retry) else "wait"
+    wait = pause(len(attempts), retry)
+    # An attempt further ahead than the pause was made before the clock was set back.
+    return "wait" if -wait <= now - attempts[-1].at < wait else "send"
 
 
 def pause(failures: int, retry: Retry) -> timedelta:
@@ -45,11 +47,12 @@ def pause(failures: int, retry: Retry) -> timedelta:
 def may_send(sent: Sequence[datetime], limit: Limit, now: datetime) -> bool:
     """Whether a channel that sent at these times, newest or oldest first, may send again now.
 
-    The hour and the day slide: they are the last 60 minutes and the last 24 hours.
+    The hour and the day slide: they are the last 60 minutes and the last 24 hours. What was sent
+    later than ``now``, before the clock was set back, counts for both.
     """
     hour, day = now - timedelta(hours=1), now - timedelta(days=1)
     return (
         sum(at > hour for at in sent) < limit.per_hour
         and sum(at > day for at in sent) < limit.per_day
-        and all(now - at >= timedelta(seconds=limit.apart_s) for at in sent)
+        and all(abs(now - at) >= timedelta(seconds=limit.apart_s) for at in sent)
     )

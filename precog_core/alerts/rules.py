@@ -56,8 +56,11 @@ def judge(known: Known | None, severity: Severity, now: datetime) -> Verdict:
         return "reopen" if now - known.resolved_at < REOPENS_WITHIN else "open"
     if is_higher(severity, known.severity):
         return "escalate"
-    if known.notified_at is not None and now - known.notified_at < WINDOW[known.severity]:
-        return "count"
+    if known.notified_at is not None:
+        since = now - known.notified_at
+        # A notification of the future was before the clock was set back: nobody knows how long ago.
+        if -WINDOW[known.severity] < since < WINDOW[known.severity]:
+            return "count"
     return "notify"
 
 

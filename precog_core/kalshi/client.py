@@ -4,7 +4,7 @@ A listing is paged to its end, or says that it is not complete: absence may only
 a complete one. An object that cannot be read is set aside with its error and the rest is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -153,21 +153,23 @@ class KalshiClient:
         *,
         series_ticker: str | None = None,
         event_ticker: str | None = None,
+        tickers: Sequence[str] = (),
         status: str | None = None,
         min_close_at: datetime | None = None,
     ) -> Listing[Market]:
-        """Markets of the live tier, which holds about three months."""
+        """Markets of the live tier, which holds about three months; ``tickers``: only these."""
         return self._list(
             "/markets",
             "markets",
             {
                 "series_ticker": series_ticker,
                 "event_ticker": event_ticker,
+                "tickers": ",".join(tickers) or None,
                 "status": status,
                 "min_close_ts": _unix(min_close_at),
                 "limit": MARKETS_PAGE,
             },
-            lambda item, _: _market(item, "GET /markets", series_ticker, event_ticker),
+            lambda item, _: _market(item, "GET /markets", series_ticker, event_ticker, tickers),
         )
 
     def archived_markets(self, series_ticker: str) -> Listing[Market]:
@@ -361,12 +363,18 @@ def _event_markets(
 
 
 def _market(
-    content: Any, endpoint: str, series_ticker: str | None, event_ticker: str | None
+    content: Any,
+    endpoint: str,
+    series_ticker: str | None,
+    event_ticker: str | None,
+    tickers: Sequence[str] = (),
 ) -> Market:
     market = market_of(content, endpoint)
     series, event = market.event_ticker.partition("-")[0], market.event_ticker
     asked_for(series, series_ticker, endpoint, "event_ticker", market.ticker)
     asked_for(event, event_ticker, endpoint, "event_ticker", market.ticker)
+    if tickers and market.ticker not in tickers:
+        asked_for(market.ticker, ", ".join(tickers), endpoint, "ticker")
     return market
 
 

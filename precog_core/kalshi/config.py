@@ -71,13 +71,19 @@ class MarketsSection(_Strict):
 
 
 class QuotesSection(_Strict):
-    """Which change of a quote is worth a row: dollars, fraction, contracts, seconds."""
+    """Which change of a quote is worth a row: dollars, fraction, contracts, seconds.
+
+    ``held_heartbeat_s``: the same for markets with an open position, which the monitor polls.
+    ``cache_s``: how long an answer serves readers that need no fresh one.
+    """
 
     origin: Literal["orderbook", "listing"] = Field(default="orderbook", alias="from")
     min_move: Decimal = Field(default=Decimal("0.01"), gt=0, le=1)
     min_move_fraction: Decimal = Field(default=Decimal("0.02"), gt=0, le=1)
     min_volume: Decimal = Field(default=Decimal(10), gt=0)
     heartbeat_s: int = Field(default=300, ge=1, le=86400)
+    held_heartbeat_s: int = Field(default=60, ge=1, le=86400)
+    cache_s: float = Field(default=10, ge=0, le=60)
     cron: str = "* * * * *"
 
 

@@ -15,6 +15,7 @@ from precog_core.database.copying import copy_rows
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_pipelines.sources.config import BackfillSection, League
+from precog_pipelines.sources.game_facts import store_closing_spreads, store_period_points
 from precog_pipelines.sources.game_times import result_known_at, schedule_known_at
 from precog_pipelines.sources.protocols import Retrieval, SourceGame, SourceSnapshot
 
@@ -109,6 +110,8 @@ def _upsert(
     )
     queries.drop_staged_games(conn)
     _store_starters(conn, games, source)
+    store_period_points(conn, games, source)
+    store_closing_spreads(conn, games, source)
     if inserted + updated >= BULK:
         queries.analyze_games(conn)
     unchanged = len(games) - inserted - updated

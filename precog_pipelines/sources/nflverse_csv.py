@@ -8,6 +8,7 @@ Both are corrected by rule, and the corrections are counted in the metadata of t
 
 import re
 from datetime import time
+from decimal import Decimal
 from typing import cast
 
 from precog_pipelines.sources.config import League
@@ -26,6 +27,7 @@ GAME_TYPES = {
 }  # fmt: skip
 LONDON = ("Wembley", "Twickenham", "Tottenham")
 _LAST_SEASON_OF_NINE = 2005
+_SPREAD = re.compile(r"-?\d{1,2}(\.[05]0?)?", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
@@ -85,6 +87,7 @@ def _game(row: Row, teams: TeamDirectory, league: League) -> tuple[SourceGame, s
         home_moneyline=_moneyline(row, "home_moneyline"),
         away_quarterback=_quarterback(row, "away") if away_score is not None else None,
         home_quarterback=_quarterback(row, "home") if home_score is not None else None,
+        closing_spread=_spread(row) if home_score is not None else None,
     )
     return game, correction
 
@@ -93,6 +96,16 @@ def _quarterback(row: Row, side: str) -> tuple[str, str | None] | None:
     """Who started for a side of a finished game; older files do not have the columns."""
     key = row.optional(f"{side}_qb_id")
     return None if key is None else (key, row.optional(f"{side}_qb_name"))
+
+
+def _spread(row: Row) -> Decimal | None:
+    """Points the home team was favoured by, in halves; None where the file does not say."""
+    text = row.optional("spread_line")
+    if text is None:
+        return None
+    if _SPREAD.fullmatch(text) is None:
+        raise row.refuse("spread_line", "a spread in half points such as -3.5 or 7, or empty")
+    return Decimal(text)
 
 
 def _team(row: Row, column: str, teams: TeamDirectory) -> str:

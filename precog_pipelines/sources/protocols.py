@@ -21,7 +21,9 @@ class SourceGame:
     gives no time. Scores are both given (final) or both None (scheduled). Moneylines are closing
     American odds, or None. Quarterbacks are those who started, key and name at the source; known
     with the result. ``played_until`` is an instant at which the game may still have been on, where
-    the source tells: its result was not known before.
+    the source tells: its result was not known before. ``points`` of a finished game are
+    (home, away) by period, all overtime as one more; ``closing_spread`` is what the home team was
+    favoured by.
     """
 
     league: str
@@ -41,6 +43,8 @@ class SourceGame:
     away_quarterback: tuple[str, str | None] | None = None
     home_quarterback: tuple[str, str | None] | None = None
     played_until: datetime | None = None
+    points: tuple[tuple[int, int], ...] = ()
+    closing_spread: Decimal | None = None
 
     @property
     def game_key(self) -> str:

@@ -104,7 +104,16 @@ def _game(row: Row, teams: TeamDirectory, zone: object) -> SourceGame:
         away_score=int(row["away_score"]),
         home_score=int(row["home_score"]),
         source_game_id=row["source_game_id"],
+        points=_by_period(row),
     )
+
+
+def _by_period(row: Row) -> tuple[tuple[int, int], ...]:
+    """(home, away) of the quarters, and of overtime where the game went into it."""
+    points = tuple(zip(_points(row, "home"), _points(row, "away"), strict=True))
+    regulation = points[:-1]
+    level = sum(home for home, _ in regulation) == sum(away for _, away in regulation)
+    return points if level else regulation
 
 
 def _points(row: Row, side: str) -> tuple[int, ...]:

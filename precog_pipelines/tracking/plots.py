@@ -32,7 +32,7 @@ def reliability_plot(bins: Sequence[Bin], title: str) -> "Figure":
     """Observed against predicted frequency, Wilson 95 % bars, games per bin below."""
     import numpy as np
 
-    figure = _figure(6, 6)
+    figure = blank_figure(6, 6)
     upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
     x, y, low, high = np.array(
         [(b.mean_p, b.mean_y, b.wilson_low, b.wilson_high) for b in bins if b.n], dtype=float
@@ -49,7 +49,7 @@ def reliability_plot(bins: Sequence[Bin], title: str) -> "Figure":
 
 def importance_plot(gain_shares: Mapping[str, float], title: str, most: int = 15) -> "Figure":
     """Share of the total gain per feature, the largest ones."""
-    figure = _figure(7, 5)
+    figure = blank_figure(7, 5)
     axes = figure.subplots()
     shown = sorted(gain_shares.items(), key=lambda item: item[1])[-most:]
     axes.barh([name for name, _ in shown], [share for _, share in shown], color="#1f77b4")
@@ -67,7 +67,7 @@ def seasons_plot(
 
     ``market_source`` says in words what the market's prices are, simulated ones above all.
     """
-    figure = _figure(9, 4.5)
+    figure = blank_figure(9, 4.5)
     axes = figure.subplots()
     for name, values in brier_by_name.items():
         axes.plot(
@@ -97,7 +97,7 @@ def rating_history_plot(ratings: "pd.DataFrame", title: str, most: int = 64) -> 
     teams = list(newest.index[:most])
     columns = 8
     rows = -(-len(teams) // columns)
-    figure = _figure(14, 1.0 + 1.3 * rows)
+    figure = blank_figure(14, 1.0 + 1.3 * rows)
     axes = figure.subplots()
     first, last = ratings["event_ts"].min(), ratings["event_ts"].max()
     low, high = float(ratings["rating"].min()), float(ratings["rating"].max())
@@ -124,7 +124,8 @@ def rating_history_plot(ratings: "pd.DataFrame", title: str, most: int = 64) -> 
     return figure
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank_figure(width: float, height: float) -> "Figure":
+    """An empty figure of that many inches, drawn without pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

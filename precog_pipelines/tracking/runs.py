@@ -25,6 +25,8 @@ GROUP_TAG = "precog.walk_forward"
 DAGSTER_RUN_TAG = "dagster/run_id"
 PARENT_TAG = "mlflow.parentRunId"
 NOTE_TAG = "mlflow.note.content"
+# Without it MLflow's interface opens on language models, where runs and the registry are hidden.
+MODEL_VIEW = "workflowType=machine_learning"
 _ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 # MLflow refuses larger batches.
 _METRICS_PER_BATCH = 1_000
@@ -95,8 +97,8 @@ class Tracking:
         return found.experiment_id
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
-        """Where a person reads the run."""
-        return f"{self.ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+        """Where a person reads the run, in MLflow's view of trained models."""
+        return f"{self.ui_url}/#/experiments/{experiment_id}/runs/{run_id}?{MODEL_VIEW}"
 
     def runs_of_group(self, experiment_id: str, group: str) -> "dict[str, Run]":
         """The resumable runs tagged with ``group``, by identity; failed ones are left alone."""

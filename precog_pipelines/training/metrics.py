@@ -129,13 +129,17 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     """Wilson score interval of a frequency (Wilson 1927); raises ValueError for n = 0."""
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n} trials is not a frequency")
+    return wilson_of_share(successes / n, n, confidence)
+
+
+def wilson_of_share(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The same interval around a share of ``n`` trials that need not be a whole number of them."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    # The bounds at 0 and n successes are exactly 0 and 1; rounding would miss them by 1e-17.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
+    # The bounds at a share of 0 and 1 are exactly 0 and 1; rounding would miss them by 1e-17.
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
     return low, high
 
 

@@ -1,12 +1,10 @@
 """``precog status``, ``precog doctor``, ``precog logs``."""
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from precog_core.errors import PrecogError
 
@@ -93,9 +91,10 @@ def logs(
 
 
 def _print_status(content: dict[str, Any]) -> None:
+    from precog_trading.reports.tables import print_table
     from precog_trading.reports.text import cell
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     colour = _STATES[content["state"]]
     console.print(f"[{colour}]{content['state']}[/{colour}]  {content['environment']} account")
     running = content["running"]
@@ -119,48 +118,44 @@ def _print_status(content: dict[str, Any]) -> None:
         f"money       cash {pnl['cash']:,.2f}, open at cost {pnl['open_cost']:,.2f}, net "
         f"{pnl['net']:+,.2f}, unrealised {pnl['unrealized']:+,.2f}"
     )
-    _table(
-        console, "open positions", content["open_positions"],
-        ("position_id", "ticker", "side", "quantity", "entry_price", "current_price",
-         "unrealized_pnl", "last_check_time"),
+    print_table(
+        content["open_positions"],
+        {"position_id": "id", "ticker": "ticker", "side": "side", "quantity": "contracts",
+         "entry_price": "paid", "current_price": "now", "unrealized_pnl": "unrealised",
+         "last_check_time": "looked at"},
+        title="open positions", nothing=None,
     )  # fmt: skip
-    _table(
-        console, "last runs", content["runs"]["last"],
-        ("job", "status", "partition", "started_at", "seconds"),
+    print_table(
+        content["runs"]["last"],
+        {"job": "job", "status": "status", "partition": "partition", "started_at": "started",
+         "seconds": "seconds"},
+        title="last runs", nothing=None,
     )  # fmt: skip
     counts = ", ".join(f"{n} {severity}" for severity, n in content["alerts"]["open"].items())
     console.print(f"alerts      {counts or 'none open'}")
-    _table(
-        console, "alerts", content["alerts"]["newest"],
-        ("alert_id", "severity", "alert_type", "message", "last_seen_at"),
+    print_table(
+        content["alerts"]["newest"],
+        {"alert_id": "id", "severity": "severity", "alert_type": "kind", "message": "message",
+         "last_seen_at": "last seen"},
+        title="alerts", nothing=None, folding="message",
     )  # fmt: skip
-    _table(
-        console, "open breakers", content["breakers"], ("breaker_type", "action", "triggered_at")
-    )
-    _table(
-        console, "components that are not healthy",
+    print_table(
+        content["breakers"],
+        {"breaker_type": "breaker", "action": "action", "triggered_at": "tripped"},
+        title="open breakers", nothing=None,
+    )  # fmt: skip
+    print_table(
         [c for c in content["components"] if c["status"] != "healthy"],
-        ("component", "status", "last_check"),
+        {"component": "component", "status": "status", "last_check": "looked at"},
+        title="components that are not healthy", nothing=None,
     )  # fmt: skip
-    _table(console, "controls", content["controls"], ("scope", "scope_key", "state", "reason"))
+    print_table(
+        content["controls"],
+        {"scope": "scope", "scope_key": "of", "state": "state", "reason": "reason"},
+        title="controls", nothing=None, folding="reason",
+    )  # fmt: skip
     if content["halt_variable"]:
         console.print(f"[red]PRECOG_HALT is {content['halt_variable']}[/red]")
-
-
-def _table(
-    console: Console, title: str, found: Sequence[dict[str, Any]], columns: Sequence[str]
-) -> None:
-    from precog_trading.reports.text import cell
-
-    if not found:
-        return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
-    for row in found:
-        values = (row[column] for column in columns)
-        table.add_row(*(f"{v:.1f}" if isinstance(v, float) else cell(v) for v in values))
-    console.print(table)
 
 
 def _age(seconds: int | None) -> str:

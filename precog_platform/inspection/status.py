@@ -15,9 +15,10 @@ from precog_core.database import Database
 from precog_platform.processes import MARK
 from precog_trading.ledger.statements import one, rows
 
+# Part of a command line (see up.py): what it is.
 _NAMES = {
-    "dagster-webserver": "Dagster web server",
-    "dagster-daemon": "Dagster daemon",
+    "dagster_webserver": "Dagster web server",
+    "dagster._daemon": "Dagster daemon",
     "mlflow": "MLflow",
     "precog_pipelines.definitions": "code location pipelines",
     "precog_trading.definitions": "code location trading",

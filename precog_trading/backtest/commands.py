@@ -155,9 +155,11 @@ def _print_run(console: Console, done: "Finished") -> None:
 
 
 def _figure(value: Any) -> str:
+    from precog_trading.reports.text import cell
+
     if value is None:
         return "-"
-    return f"{value:,.4f}" if isinstance(value, float) else str(value)
+    return f"{value:,.4f}" if isinstance(value, float) else cell(value)
 
 
 def _instant(option: str, text: str) -> datetime:

@@ -9,7 +9,7 @@ import json
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,16 +18,18 @@ import psycopg
 from precog_core.prices import PRICE_STEP
 from precog_trading.backtest.columns import (
     NONE,
+    WEEK_US,
     QuoteColumns,
     from_binary_copy,
     microseconds,
+    price,
     quote_columns,
 )
 from precog_trading.backtest.tape import Tape, copy_out, load_tape, places
 from precog_trading.engine.state import MarketFacts, Prediction
+from precog_trading.ledger.settlement import market_settlements
 from precog_trading.ledger.statements import Row, as_json, rows
 from precog_trading.rules.fees import FeeSchedule
-from precog_trading.rules.settlement import winner_market_value
 from precog_trading.tick.loading import load_fee_schedules, market_facts
 
 _QUOTE_COLUMNS = 10
@@ -63,6 +65,9 @@ class History:
     """final ones, the earliest known first"""
     schedules: tuple[FeeSchedule, ...]
     tape: Tape
+    decided: Mapping[int, datetime] = field(default_factory=dict)
+    """by place, when the first word on a market's outcome was known, also a provisional one: from
+    then on it takes no orders"""
 
     @property
     def fingerprint(self) -> str:
@@ -77,6 +82,7 @@ class History:
                 for p in found
             ],
             "settlements": [[s.market, s.known_at, s.value, s.revision] for s in self.settlements],
+            "decided": sorted(self.decided.items()),
             "schedules": sorted(str(schedule) for schedule in self.schedules),
             "sources": self.quotes.sources,
         }
@@ -109,17 +115,20 @@ def load_history(
     ):
         predictions[row["game_id"]].append(Prediction(**row))
     recorded = rows(conn, "backtest", "settlements_of_markets", market_ids=ids)
+    quotes = _quotes(conn, ids, first, last)
+    settlements = _settlements(markets, recorded, quotes)
     return History(
         league=league,
         first=first,
         last=last,
         markets=tuple(markets),
         attributes={key: tuple(found) for key, found in attributes.items()},
-        quotes=_quotes(conn, ids, first, last),
+        quotes=quotes,
         predictions={key: tuple(found) for key, found in predictions.items()},
-        settlements=_settlements(markets, recorded),
+        settlements=settlements,
         schedules=tuple(load_fee_schedules(conn)),
         tape=load_tape(conn, ids, first, last),
+        decided=_decided(markets, recorded, settlements),
     )
 
 
@@ -134,8 +143,11 @@ def _quotes(
     return quote_columns(places(market, ids), *columns, sources=sources, markets=len(ids))
 
 
-def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settlement, ...]:
-    """Recorded finalized settlements, and for platforms without a venue the games' results.
+def _settlements(
+    markets: Sequence[Row], recorded: Sequence[Row], quotes: QuoteColumns
+) -> tuple[Settlement, ...]:
+    """Recorded finalized settlements, and for platforms without a venue the games' results, a
+    canceled game's last price before its start.
 
     An amendment pays only where a final word came before it, as in ``positions_to_settle``.
     """
@@ -159,20 +171,58 @@ def _settlements(markets: Sequence[Row], recorded: Sequence[Row]) -> tuple[Settl
     ]  # fmt: skip
     known = {settled.market for settled in found}
     for number, row in enumerate(markets):
-        if number not in known and _result_settles(row):
-            _, value = winner_market_value(
-                yes_is_home=row["yes_team_id"] == row["home_team_id"],
-                home_score=row["home_score"],
-                away_score=row["away_score"],
-            )
-            found.append(Settlement(number, row["result_known_at"], value.quantize(PRICE_STEP)))
+        if number not in known and _has_no_venue(row):
+            if row["game_status"] == "final":
+                found.append(_paid(number, row, row["result_known_at"], (None, None)))
+            elif row["game_status"] == "canceled":
+                at = max(row["game_known_at"], row["kickoff_at"])
+                found.append(_paid(number, row, at, _last_book(quotes, number, row, at)))
     return tuple(sorted(found, key=lambda s: (s.known_at, s.market, s.revision)))
 
 
-def _result_settles(row: Row) -> bool:
+def _paid(
+    number: int, row: Row, at: datetime, book: tuple[Decimal | None, Decimal | None]
+) -> Settlement:
+    """What the ledger settles a market at whose game is over; ``book``: bid and ask of YES."""
+    facts = {
+        **row,
+        "yes_is_home": row["yes_team_id"] == row["home_team_id"],
+        "canceled": row["game_status"] == "canceled",
+        "source": row["game_source"],
+        "known_at": at,
+        "yes_bid": book[0],
+        "yes_ask": book[1],
+    }
+    (settled,) = market_settlements([facts])
+    return Settlement(number, at, Decimal(settled["settlement_value"]).quantize(PRICE_STEP))
+
+
+def _last_book(
+    quotes: QuoteColumns, number: int, row: Row, at: datetime
+) -> tuple[Decimal | None, Decimal | None]:
+    """Bid and ask of the last quote of the week before the start, as ``unsettled_markets``."""
+    kickoff = microseconds(row["kickoff_at"])
+    for place in reversed(quotes.following(number, NONE, kickoff - WEEK_US + 1, kickoff)):
+        if quotes.known_at[place] <= microseconds(at):
+            return price(int(quotes.yes_bid[place])), price(int(quotes.yes_ask[place]))
+    return None, None
+
+
+def _decided(
+    markets: Sequence[Row], recorded: Sequence[Row], settlements: Sequence[Settlement]
+) -> dict[int, datetime]:
+    place = {row["market_id"]: number for number, row in enumerate(markets)}
+    words = [(place[row["market_id"]], row["known_at"]) for row in recorded]
+    words += [(settled.market, settled.known_at) for settled in settlements]
+    first: dict[int, datetime] = {}
+    for number, at in words:
+        first[number] = min(at, first.get(number, at))
+    return first
+
+
+def _has_no_venue(row: Row) -> bool:
     return (
-        row["game_status"] == "final"
-        and row["platform_type"] == "trading"
+        row["platform_type"] == "trading"
         and row["venue_environment"] == "none"
         and row["market_type"] == "binary"
         and row["yes_team_id"] in (row["home_team_id"], row["away_team_id"])
@@ -223,6 +273,10 @@ class FactsAtTime:
         moments.update(self._scheduled)
         if row["result_known_at"] is not None:
             moments.add(row["result_known_at"])
+        if row["game_status"] == "canceled":
+            moments.add(row["game_known_at"])
+        if number in self._history.decided:
+            moments.add(self._history.decided[number])
         return sorted(moments)
 
     def _market(self, number: int, now: datetime) -> MarketFacts:
@@ -232,7 +286,11 @@ class FactsAtTime:
         ]
         newest = told[-1] if told else {"status": None, "price_ranges": None}
         row.update(status=newest["status"], price_ranges=newest["price_ranges"])
+        decided = self._history.decided.get(number)
+        if decided is not None and decided <= now:
+            row["status"] = "settled"
         hidden = row["result_known_at"] is not None and row["result_known_at"] > now
-        if row["game_status"] == "final" and hidden:
+        canceled_later = row["game_status"] == "canceled" and row["game_known_at"] > now
+        if (row["game_status"] == "final" and hidden) or canceled_later:
             row["game_status"] = "scheduled"
         return market_facts(row, now, self._history.schedules)

@@ -15,12 +15,14 @@ from decimal import Decimal
 import numpy as np
 
 from precog_trading.backtest.account import Account
+from precog_trading.backtest.bars import mid_bars
 from precog_trading.backtest.columns import (
     NONE,
     Int64,
     instant,
     microseconds,
 )
+from precog_trading.backtest.finished import after_the_result
 from precog_trading.backtest.history import FactsAtTime, History, Settlement
 from precog_trading.backtest.portfolio import Order
 from precog_trading.config import TradingConfig
@@ -29,6 +31,7 @@ from precog_trading.engine.state import (
     Decision,
     Environment,
     Method,
+    MidBar,
     OpenBreaker,
     Outcome,
     Portfolio,
@@ -102,7 +105,8 @@ def replay(setup: Setup) -> Replay:
 
 
 def entry_candidates(setup: Setup) -> np.ndarray:
-    """Which quotes make entry candidates: in the window before the start, model already heard."""
+    """Which quotes make entry candidates: in the window before the start, model already heard; or
+    after the result, for a strategy that looks there."""
     history, config = setup.history, setup.config
     quotes = history.quotes
     opening, closing = _window_us(history, config)
@@ -115,7 +119,7 @@ def entry_candidates(setup: Setup) -> np.ndarray:
         tradable[number] = bool(row["trading_enabled"])
     known, market = quotes.known_at, quotes.market
     first, last = microseconds(history.first), microseconds(history.last)
-    return (
+    before = (
         (known >= opening[market])
         & (known <= closing[market])
         & (known >= heard[market])
@@ -123,6 +127,7 @@ def entry_candidates(setup: Setup) -> np.ndarray:
         & (known >= first)
         & (known < last)
     )
+    return before | after_the_result(history, setup.method)
 
 
 def prediction_batches(setup: Setup) -> list[tuple[int, int]]:
@@ -390,6 +395,7 @@ class PlainReplay:
                     for i, n in ids.items()
                     if n in new and self.account.open.get(n)
                 },
+                mid_bars=self._mid_bars(ids, now_us),
             )
             told = tuple(
                 p
@@ -408,6 +414,11 @@ class PlainReplay:
             rearmed={},
             spoken={self.setup.method.model.model_id: self._told[heard - 1] if heard else None},
         )
+
+    def _mid_bars(self, ids: dict[int, int], now_us: int) -> dict[int, tuple[MidBar, ...]]:
+        held = {i: self.account.open[n][0].plan for i, n in ids.items() if self.account.open.get(n)}
+        bars = {i: mid_bars(self.history.quotes, ids[i], p, now_us) for i, p in held.items()}
+        return {market_id: found for market_id, found in bars.items() if found}
 
     def _before(self, market: int, now_us: int) -> tuple[Quote, ...]:
         """The two quotes before the newest one of a market, newest last."""

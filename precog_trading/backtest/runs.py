@@ -36,7 +36,8 @@ from precog_trading.engine.state import Method
 from precog_trading.ledger.holdings import Execution, fold
 from precog_trading.ledger.settlement import market_settlements
 from precog_trading.ledger.statements import Row, as_json, change, one, rows, value
-from precog_trading.registry import method_from_row, register_configured
+from precog_trading.registry import method_from_row, register_configured, require_exits_fit
+from precog_trading.versions import MethodsConfig
 
 LOGGER = logging.getLogger(__name__)
 _ALLOWED = ("draft", "testing", "active")
@@ -89,6 +90,7 @@ def run_backtest(
             register_configured(conn)
             row = method_row(conn, request)
             method = method_from_row(row)
+            require_exits_fit([method], config)
         # One transaction, so that all facts are of one moment although rows keep arriving.
         with conn.transaction():
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -273,6 +275,12 @@ def method_row(conn: psycopg.Connection, request: Request) -> Row:
     if not found:
         names = [row["method_name"] for row in rows(conn, "backtest", "method_names")]
         version = f" {request.version}" if request.version else ""
+        spec = load_section("methods", MethodsConfig, conn=conn).methods.get(request.method)
+        if spec is not None and request.method not in names:
+            raise PrecogError(
+                f"method {request.method} waits for its model: {spec.league or 'its league'} has "
+                f"no {spec.model}; load the league's games and run `train` in Dagster first"
+            )
         raise PrecogError(
             f"there is no method {request.method}{version}; expected one of "
             f"{', '.join(names) or 'none yet: a method needs a champion model'}"

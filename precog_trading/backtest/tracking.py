@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 IDENTITY_TAG = "precog.identity"
 LOGGED_TAG = "precog.logged"
+# Without it MLflow's interface opens on language models and calls a run an evaluation.
+MODEL_VIEW = "workflowType=machine_learning"
 _DEFAULT_UI = "http://127.0.0.1:5000"
 _FIGURES = (
     "net", "return_on_start", "return_on_turnover", "max_drawdown", "turnover",
@@ -106,8 +108,8 @@ class BacktestTracking:
         return open_run
 
     def run_url(self, experiment_id: str, run_id: str) -> str:
-        """Where a person reads the run."""
-        return f"{self.ui_url}/#/experiments/{experiment_id}/runs/{run_id}"
+        """Where a person reads the run, in MLflow's view of trained models."""
+        return f"{self.ui_url}/#/experiments/{experiment_id}/runs/{run_id}?{MODEL_VIEW}"
 
 
 def log_run(tracking: BacktestTracking, db: Database, backtest_run_id: int) -> str | None:

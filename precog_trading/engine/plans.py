@@ -7,10 +7,10 @@ from precog_trading.strategies.base import HOLD_EXITS, MANAGED_EXITS
 
 def plan_for(method: Method, config: TradingConfig) -> ExitPlan:
     """What ``position_metadata`` of a position bought by ``method`` says."""
-    rules = method.strategy.rules
+    rules, own = method.strategy.rules, method.exits
     return ExitPlan(
-        exit=config.exit,
-        trailing=config.trailing,
+        exit=config.exit if own is None else own.exit_settings(config.exit),
+        trailing=config.trailing if own is None else own.trailing_settings(config.trailing),
         profit_target=method.profit_target,
         hold_to_settlement=rules.hold_to_settlement,
         conditions=rules.exits,

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from precog_core.prices import Action, Grid, Side, own_side
+from precog_trading.config_exits import PositionManagementConfig
 from precog_trading.engine.holding import NEVER_TRAILED as NEVER_TRAILED
 from precog_trading.engine.holding import Booking as Booking
 from precog_trading.engine.holding import ExitAttempt as ExitAttempt
@@ -191,6 +192,8 @@ class Method:
     position_usd: Decimal | None = None
     profit_target: Decimal | None = None
     """its own target gain, in place of those by confidence"""
+    exits: PositionManagementConfig | None = None
+    """what it replaces of ``exit.*`` and ``trailing.*``; None: nothing"""
     arm: Arm | None = None
     """the part of the games it trades; None: all"""
 

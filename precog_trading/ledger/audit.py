@@ -5,15 +5,17 @@ fold of the fills, fees from the fills, deposits from the ledger. Beside the law
 compares every position with its fold, and the attributed profits with the account.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 
+from precog_core.errors import PrecogError
 from precog_core.prices import Side
 from precog_trading.ledger.holdings import fold
-from precog_trading.ledger.statements import rows
+from precog_trading.ledger.statements import one, rows
 from precog_trading.ledger.writing import executions
 from precog_trading.rules.settlement import contract_value
 
@@ -43,6 +45,15 @@ class LedgerAudit:
     fills: int
     positions: int
     problems: tuple[str, ...] = field(default=())
+    backtest_run_id: int | None = None
+    run_name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The account in words: the environment, or a backtest's run."""
+        if self.backtest_run_id is None:
+            return self.environment
+        return f"backtest {self.backtest_run_id} ({self.run_name})"
 
     @property
     def balanced(self) -> bool:
@@ -57,6 +68,8 @@ class LedgerAudit:
         return {
             "balanced": self.balanced,
             "environment": self.environment,
+            "backtest_run_id": self.backtest_run_id,
+            "run_name": self.run_name,
             **sums,
             "entries": self.entries,
             "fills": self.fills,
@@ -66,11 +79,29 @@ class LedgerAudit:
         }
 
 
-def verify_ledger(conn: psycopg.Connection, environment: str = "paper") -> LedgerAudit:
-    """Recompute everything from fills and settlements and compare it with what is stored."""
+def verify_all(conn: psycopg.Connection) -> list[LedgerAudit]:
+    """Every account there is: paper, demo, live, and one of each completed backtest."""
+    return [
+        verify_ledger(conn, row["environment"], row["backtest_run_id"])
+        for row in rows(conn, "ledger", "ledgers_to_audit")
+    ]
+
+
+def verify_ledger(
+    conn: psycopg.Connection, environment: str = "paper", backtest_run_id: int | None = None
+) -> LedgerAudit:
+    """Recompute everything from fills and settlements and compare it with what is stored.
+
+    Environment ``backtest`` needs the run, because every run has an account of its own. Raises
+    PrecogError for a run that is not there or not completed.
+    """
+    run_name = None
+    if environment == "backtest":
+        run_name = _completed_run(conn, backtest_run_id)
     problems: list[str] = []
-    accounts = rows(conn, "ledger", "ledger_sums", environment=environment)
-    positions = rows(conn, "ledger", "positions_for_audit", environment=environment)
+    account: dict[str, Any] = {"environment": environment, "backtest_run_id": backtest_run_id}
+    accounts = rows(conn, "ledger", "ledger_sums", **account)
+    positions = rows(conn, "ledger", "positions_for_audit", **account)
     held = executions(conn, [row["position_id"] for row in positions])
     open_cost: dict[str, Decimal] = {}
     gross: dict[str, Decimal] = {}
@@ -89,8 +120,8 @@ def verify_ledger(conn: psycopg.Connection, environment: str = "paper") -> Ledge
         for row in accounts
     )
     problems += [f"positions on {platform} but no account there" for platform in open_cost]
-    _check_exits(conn, environment, problems)
-    _check_attribution(conn, environment, audited, problems)
+    _check_exits(conn, account, problems)
+    _check_attribution(conn, account, audited, problems)
     return LedgerAudit(
         environment=environment,
         accounts=audited,
@@ -98,7 +129,25 @@ def verify_ledger(conn: psycopg.Connection, environment: str = "paper") -> Ledge
         fills=sum(row["fills"] for row in accounts),
         positions=len(positions),
         problems=tuple(problems),
+        backtest_run_id=backtest_run_id,
+        run_name=run_name,
     )
+
+
+def _completed_run(conn: psycopg.Connection, run_id: int | None) -> str:
+    """The name of a completed run. Raises PrecogError for anything else."""
+    run = None if run_id is None else one(conn, "backtest", "run", backtest_run_id=run_id)
+    if run is None or run["status"] != "completed":
+        known = [
+            str(row["backtest_run_id"])
+            for row in rows(conn, "ledger", "ledgers_to_audit")
+            if row["backtest_run_id"] is not None
+        ]
+        state = "is not there" if run is None else f"is {run['status']}"
+        raise PrecogError(
+            f"backtest run {run_id} {state}; expected a completed one: {', '.join(known) or 'none'}"
+        )
+    return str(run["run_name"])
 
 
 def _check_position(
@@ -148,9 +197,9 @@ def _check_account(
     )  # fmt: skip
 
 
-def _check_exits(conn: psycopg.Connection, environment: str, problems: list[str]) -> None:
+def _check_exits(conn: psycopg.Connection, account: Mapping[str, Any], problems: list[str]) -> None:
     """Every automated sale is booked whole to conditions, and every ended exit order is a try."""
-    for row in rows(conn, "ledger", "exits_for_audit", environment=environment):
+    for row in rows(conn, "ledger", "exits_for_audit", **account):
         label = f"position {row['position_id']}"
         if row["sold"] != row["exited"]:
             problems.append(
@@ -167,14 +216,16 @@ def _check_exits(conn: psycopg.Connection, environment: str, problems: list[str]
 
 def _check_attribution(
     conn: psycopg.Connection,
-    environment: str,
+    account: Mapping[str, Any],
     accounts: tuple[AccountAudit, ...],
     problems: list[str],
 ) -> None:
     """Σ net over strategy × model is what the accounts gained, open cost counted as spent."""
-    attributed = sum(
-        (row["net"] for row in rows(conn, "performance", "pnl", environment=environment)), _ZERO
-    )
+    if account["backtest_run_id"] is None:
+        pnl = rows(conn, "performance", "pnl", environment=account["environment"])
+    else:
+        pnl = rows(conn, "backtest", "run_pnl", backtest_run_id=account["backtest_run_id"])
+    attributed = sum((row["net"] for row in pnl), _ZERO)
     gained = sum((account.cash - account.deposits for account in accounts), _ZERO)
     if attributed != gained:
         problems.append(

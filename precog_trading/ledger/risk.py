@@ -72,6 +72,8 @@ class Surroundings:
     predicted_at: Mapping[str, datetime | None] = field(default_factory=dict)
     unknown_since: tuple[datetime, ...] = ()
     db_errors: tuple[datetime, ...] = ()
+    venue_errors: tuple[datetime, ...] = ()
+    """reads that the venue did not answer; failed orders the book knows itself"""
 
 
 @dataclass
@@ -200,7 +202,9 @@ class RiskBook:
             equity=self._equity[-1] if self._equity else ZERO,
             peak_equity=self._peak,
             losing_run=self._losing_run(),
-            venue_errors=self._since("venue_errors", self._venue_errors),
+            venue_errors=self._since(
+                "venue_errors", sorted((*self._venue_errors, *around.venue_errors))
+            ),
             rejects=self._since("rejects", self._rejects),
             db_errors=self._since("db_errors", around.db_errors),
             bad_points={

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from precog_core.errors import PrecogError
 
@@ -269,18 +267,9 @@ def _print_json(content: Any) -> None:
 
 
 def _print_table(found: list[dict[str, Any]]) -> None:
-    from precog_trading.reports.text import cell
+    from precog_trading.reports.tables import print_table
 
-    console = Console(highlight=False)
-    if not found:
-        console.print("none")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in found[0]:
-        table.add_column(name)
-    for row in found:
-        table.add_row(*(cell(item) for item in row.values()))
-    console.print(table)
+    print_table(found, {name: name for name in found[0]} if found else {})
 
 
 def _rounded(value: float | None) -> float | None:

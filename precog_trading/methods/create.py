@@ -13,12 +13,12 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
 from precog_core.errors import PrecogError
+from precog_trading.config_exits import PositionManagementConfig
 from precog_trading.ledger.statements import Row, one, rows, value
 from precog_trading.versions import (
     ExecutionConfig,
     MethodsConfig,
     MethodSpec,
-    PositionManagementConfig,
     RiskConfig,
     method_config_hash,
 )

@@ -1,13 +1,18 @@
 """``precog monitor``, ``halt``, ``resume``, ``breakers``, ``close``."""
 
 import getpass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from precog_core.database import Database
     from precog_trading.engine.state import Environment
+    from precog_trading.monitor.polling import HeldQuotes
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of this session.")]
@@ -36,7 +41,12 @@ def monitor(
     from precog_trading.monitor.loop import Monitor
 
     say = Console(highlight=False, soft_wrap=True).print
-    with open_database() as database, Monitor(database, _environment(environment), log=say) as loop:
+    where = _environment(environment)
+    with (
+        open_database() as database,
+        _held_quotes(database, where, say) as quotes,
+        Monitor(database, where, log=say, quotes=quotes) as loop,
+    ):
         if once:
             done = loop.cycle()
             say(
@@ -44,7 +54,8 @@ def monitor(
                 + (", looked at what is held" if done.looked else "")
             )
             return
-        say("monitor: watching; end it with Ctrl-C")
+        source = "Kalshi, asked by the monitor" if quotes else "those stored by the pipelines"
+        say(f"monitor: watching; quotes: {source}; end it with Ctrl-C")
         try:
             loop.run()
         except KeyboardInterrupt:
@@ -151,8 +162,11 @@ def close(
     from precog_core.prices import decimal_text
     from precog_trading.monitor.closing import close_position
 
-    with open_database() as database:
-        done = close_position(database, position_id, _who(by), reason, _environment(environment))
+    where = _environment(environment)
+    with open_database() as database, _held_quotes(database, where, typer.echo) as quotes:
+        if quotes is not None:
+            quotes.poll(fresh=True)
+        done = close_position(database, position_id, _who(by), reason, where)
     sold, ordered = (format(q.normalize(), "f") for q in (done.sold, done.ordered))
     limit = f"{decimal_text(done.limit_price)} or better"
     if done.waits:
@@ -162,6 +176,27 @@ def close(
         )
     else:
         typer.echo(f"{done.ticker}: sold {sold} of {ordered} at {limit}")
+
+
+@contextmanager
+def _held_quotes(
+    database: "Database", environment: "Environment", say: "Callable[[str], None]"
+) -> "Iterator[HeldQuotes | None]":
+    """The venue's quotes of what is held, where Kalshi is enabled; else None."""
+    from datetime import UTC, datetime
+
+    from precog_core.kalshi.config import kalshi_config
+    from precog_trading.monitor.polling import HeldQuotes, monitors_share
+
+    with database.connection() as conn:
+        config = kalshi_config(conn)
+    if not config.enabled:
+        yield None
+        return
+    from precog_core.kalshi.client import KalshiClient
+
+    with KalshiClient.connect(monitors_share(config)) as client:
+        yield HeldQuotes(database, client, lambda: datetime.now(UTC), environment, say)
 
 
 def _environment(name: str) -> "Environment":

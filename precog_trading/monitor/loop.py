@@ -1,9 +1,9 @@
 """The long-lived loop: every 30 s, or 5 s while a position is near its stop or target.
 
-A cycle is the same tick as everywhere: it decides on what waits, and where nothing new came it
-looks at the open positions anyway, because time alone ends rungs and games. The loop keeps no
-progress of its own, so it may be killed and started at will, and beside Dagster's runs: the lock is
-held for a tick at a time.
+A cycle is the same tick as everywhere. Where Kalshi is enabled it first asks for the quotes of what
+is held; it decides on what waits, and where nothing new came it looks at the open positions anyway,
+because time alone ends rungs and games. The loop keeps no progress of its own, so it may be killed
+and started at will, and beside Dagster's runs: the lock is held for a tick at a time.
 """
 
 import logging
@@ -19,6 +19,7 @@ import psycopg
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.engine.state import Environment
+from precog_trading.monitor.polling import NOT_POLLED, HeldQuotes, Pace, Polled
 from precog_trading.tick.execution import ExchangeOf, directly
 from precog_trading.tick.runner import RunReport, run_waiting, tick_runner
 from precog_trading.tick.steps import TickRunner
@@ -55,6 +56,7 @@ class Cycle:
     report: RunReport
     looked: bool
     next_in_s: float
+    polled: Polled = NOT_POLLED
 
 
 @dataclass
@@ -70,9 +72,13 @@ class Monitor:
     clock: Clock = field(default_factory=WallClock)
     log: Callable[[str], None] = LOGGER.info
     exchange_of: ExchangeOf = directly
+    quotes: HeldQuotes | None = None
+    """asks the venue for what is held; None: only quotes that others store"""
+    _pace: Pace | None = None
     _runner: TickRunner | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
     _failures: list[datetime] = field(default_factory=list)
+    _unanswered: list[datetime] = field(default_factory=list)
 
     def __enter__(self) -> "Monitor":
         return self
@@ -100,9 +106,12 @@ class Monitor:
             return Cycle(now, RunReport(), False, wait_s)
 
     def cycle(self) -> Cycle:
-        """Decide on what waits; then look at what is held, unless that has just happened."""
-        began = self.clock.now()
+        """Ask for what is held, decide on what waits; then look at what is held, unless that has
+        just happened.
+        """
         runner = self._connected()
+        polled = self._poll(runner)
+        began = self.clock.now()
         self._failures = [at for at in self._failures if at > began - _ERRORS_KEPT]
         runner.db_errors = tuple(self._failures)
         try:
@@ -122,7 +131,25 @@ class Monitor:
         interval = settings.urgent_s if runner.urgent else settings.normal_s
         spent = (self.clock.now() - began).total_seconds()
         wait_s = 0.0 if report.remaining else max(interval - spent, 0.0)
-        return Cycle(began, report, look, wait_s)
+        return Cycle(began, report, look, wait_s, polled)
+
+    def _poll(self, runner: TickRunner) -> Polled:
+        """Near a stop or target only what the venue says now will do. A venue that does not answer
+        counts for the breaker ``venue_errors``.
+        """
+        if self.quotes is None:
+            return NOT_POLLED
+        if self._pace is None:
+            self._pace = Pace(timedelta(seconds=runner.config.monitor.urgent_s))
+        if not self._pace.is_due(self.clock.now()):
+            return NOT_POLLED
+        polled = self.quotes.poll(fresh=runner.urgent)
+        now = self.clock.now()
+        self._unanswered = [at for at in self._unanswered if at > now - _ERRORS_KEPT]
+        if polled.failed:
+            self._unanswered.append(now)
+        runner.venue_errors = {self.quotes.platform_id: tuple(self._unanswered)}
+        return polled
 
     def _connected(self) -> TickRunner:
         if self._runner is None:

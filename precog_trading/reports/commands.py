@@ -92,6 +92,46 @@ def execution(
     return print_table(found, "exit_priority exits in_time share_in_time p95_s holds")
 
 
+@report.command("uptime")
+def uptime(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Days back.")] = 30,
+    environment: In = "paper",
+    as_json: AsJson = False,
+) -> None:
+    """Minutes in which trading looked for work, of those it ought to have: 99 % (SYS-004).
+
+    Counted from its first look on; pauses of the venues are left out, hours in which Precog was
+    switched off are not.
+    """
+    from precog_trading.commands import connection, print_json, print_table
+    from precog_trading.reports.uptime import measured
+
+    with connection() as conn:
+        found = measured(conn, environment, days, datetime.now(UTC))
+    if found is None:
+        if as_json:
+            return print_json({"days": days, "expected_minutes": 0, "share": None, "holds": None})
+        typer.echo(f"trading of {environment} has never looked for work; `precog up` starts it")
+        return None
+    content = {
+        "days": days,
+        "since": found.begin,
+        "expected_minutes": found.expected,
+        "looked_minutes": found.looked,
+        "paused_minutes": found.paused,
+        "share": found.share,
+        "holds": None if found.share is None else found.share >= 0.99,
+        "gaps": len(found.gaps),
+    }
+    longest = [
+        {"from": gap.begin, "to": gap.end, "minutes": gap.minutes} for gap in found.gaps[:10]
+    ]
+    if as_json:
+        return print_json(content | {"longest_gaps": longest})
+    _print(content, False, "")
+    return print_table(longest, "from to minutes")
+
+
 def _day(text: str | None) -> date:
     if text is None:
         return datetime.now(UTC).date()

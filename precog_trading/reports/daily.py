@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from precog_core.alerts import report as raise_report
 from precog_trading.ledger.statements import Row, rows
 from precog_trading.reports.summary import source_label
 
@@ -99,6 +100,26 @@ def report_of(
         decisions=rows(conn, "reports", "decisions_of_day", **here, since=since),
         alerts=rows(conn, "reports", "alerts_of_day", since=since, until=until),
         data_source=source_label(sources),
+    )
+
+
+def tell_summary(conn: psycopg.Connection, report: Report) -> int | None:
+    """What trading did on the day as an alert ``run_summary``: one row a league, the newest day.
+
+    Low: it reaches the file. None for a day without a decision.
+    """
+    decided = sum(row["count"] for row in report.decisions)
+    if not decided:
+        return None
+    taken = sum(row["count"] for row in report.decisions if row["outcome"] == "taken")
+    return raise_report(
+        conn,
+        "run_summary",
+        f"{report.league} {report.day}: {decided} decisions, {taken} orders, "
+        f"{len(report.finished_today)} positions finished, net {report.net_today:+.2f} dollars",
+        details={"league": report.league, "day": report.day, "net": report.net_today},
+        component="trading",
+        stable_keys={"league": report.league},
     )
 
 

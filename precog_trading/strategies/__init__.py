@@ -41,6 +41,11 @@ def build(type_name: str, config: Mapping[str, Any]) -> EntryStrategy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "its keys together"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(strategy_class.model_fields)
+            raise PrecogError(
+                f"strategy type {type_name} has no setting {key}; expected some of {known}"
+            ) from error
         raise PrecogError(
             f"strategy type {type_name}: {key} is {first['input']!r}; {first['msg']}"
         ) from error

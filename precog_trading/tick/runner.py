@@ -20,7 +20,7 @@ from precog_trading.engine.state import (
     Environment,
 )
 from precog_trading.ledger.statements import change
-from precog_trading.registry import methods_in_force, register_configured
+from precog_trading.registry import methods_in_force, register_configured, require_exits_fit
 from precog_trading.tick.batches import (
     Agenda,
     Batch,
@@ -104,12 +104,14 @@ def tick_runner(
         with conn.transaction():
             config = load_section("trading", TradingConfig, conn=conn)
             created = register_configured(conn)
+            methods = methods_in_force(conn)
+            require_exits_fit(methods, config)
         for version in created:
             LOGGER.info("registered %s", version)
         yield TickRunner(
             conn=conn,
             config=config,
-            methods=methods_in_force(conn),
+            methods=methods,
             schedules=load_fee_schedules(conn),
             platforms=trading_platforms(conn),
             environment=environment,

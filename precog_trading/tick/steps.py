@@ -7,7 +7,7 @@ transaction raises the fence, so that a writer whose lock was lost unnoticed wri
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -109,6 +109,7 @@ class TickRunner:
     urgent: bool = False
     books: RiskBooks = field(default_factory=RiskBooks)
     db_errors: tuple[datetime, ...] = ()
+    venue_errors: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
 
     @property
     def clock(self) -> datetime | None:
@@ -297,7 +298,11 @@ class TickRunner:
         return judge(
             self.books.by_platform,
             {
-                platform_id: replace(found, db_errors=self.db_errors)
+                platform_id: replace(
+                    found,
+                    db_errors=self.db_errors,
+                    venue_errors=self.venue_errors.get(platform_id, ()),
+                )
                 for platform_id, found in around.items()
             },
             facts.breakers,

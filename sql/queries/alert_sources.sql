@@ -188,6 +188,82 @@ WHERE v.execution_environment <> 'backtest'
   AND v.unchecked_for < INTERVAL '1 day'
 GROUP BY v.execution_environment;
 
+-- name: mismatched_reconciliations()
+-- Ledger and venue differ and the difference was not repaired.
+SELECT reconciliation_id, platform_id, execution_environment AS environment, mismatches
+FROM reconciliation_runs
+WHERE status = 'mismatch'
+  AND alert_id IS NULL
+  AND execution_environment <> 'backtest'
+ORDER BY reconciliation_id
+FOR UPDATE;
+
+-- name: link_reconciliation(reconciliation_id, alert_id)!
+UPDATE reconciliation_runs
+SET alert_id = :alert_id
+WHERE reconciliation_id = :reconciliation_id;
+
+-- name: odd_fees(since)
+-- Fills of the present whose fee is not the modelled one, the newest per venue; what a breaker
+-- counts (trading-rules section 12).
+SELECT DISTINCT ON (f.platform_id, f.execution_environment)
+    f.fill_id,
+    f.platform_id,
+    f.execution_environment AS environment,
+    f.fee,
+    f.modelled_fee,
+    m.ticker
+FROM fills AS f
+INNER JOIN markets AS m USING (market_id)
+WHERE f.execution_environment <> 'backtest'
+  AND f.event_ts > :since
+  AND abs(f.fee - f.modelled_fee) > 0.0001
+  AND NOT EXISTS (
+      SELECT
+      FROM alerts AS a
+      WHERE a.source_table = 'fills'
+        AND a.source_id >= f.fill_id
+        AND a.alert_type = 'fee_mismatch'
+        AND a.environment = f.execution_environment
+        AND a.details ->> 'platform' = f.platform_id
+  )
+ORDER BY f.platform_id, f.execution_environment, f.fill_id DESC;
+
+-- name: quiet_positions(now, stale_s)
+-- Open positions whose market was quoted within the last day and is no more, until four hours after
+-- the start of the game.
+-- Quotes of a replay are of the past. Told once while its alert is open.
+SELECT
+    p.position_id,
+    p.execution_environment AS environment,
+    m.ticker,
+    CAST(:now AS TIMESTAMPTZ) - q.observed_at AS quiet_for
+FROM positions AS p
+INNER JOIN markets AS m USING (market_id)
+INNER JOIN events AS e USING (event_id)
+LEFT JOIN games AS g USING (game_id)
+CROSS JOIN LATERAL (
+    SELECT s.observed_at
+    FROM market_snapshots AS s
+    WHERE s.market_id = p.market_id
+      AND s.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '1 day'
+    ORDER BY s.observed_at DESC
+    LIMIT 1
+) AS q
+WHERE p.status = 'open'
+  AND p.execution_environment <> 'backtest'
+  AND COALESCE(g.kickoff_at, :now) > CAST(:now AS TIMESTAMPTZ) - INTERVAL '4 hours'
+  AND q.observed_at < CAST(:now AS TIMESTAMPTZ) - make_interval(secs => :stale_s)
+  AND NOT EXISTS (
+      SELECT
+      FROM alerts AS a
+      WHERE a.alert_type = 'quote_stale'
+        AND a.source_table = 'positions'
+        AND a.source_id = p.position_id
+        AND a.resolved_at IS NULL
+  )
+ORDER BY p.position_id;
+
 -- name: undescribed_codes()
 WITH codes AS (
     SELECT 'sports' AS lookup, code FROM sports WHERE NOT is_known
@@ -211,6 +287,22 @@ WHERE NOT EXISTS (
       AND a.details ->> 'code' = c.code
 )
 ORDER BY lookup, code;
+
+-- name: clocks_ahead(now)
+-- Trading that decided at a time still to come, because the wall clock was set back since. Told once
+-- for each such moment, as long as its alert is open.
+SELECT w.execution_environment AS environment, w.decided_at
+FROM trading_writers AS w
+WHERE w.execution_environment <> 'backtest'
+  AND w.decided_at > CAST(:now AS TIMESTAMPTZ) + INTERVAL '1 minute'
+  AND NOT EXISTS (
+      SELECT
+      FROM alerts AS a
+      WHERE a.alert_type = 'clock_jump'
+        AND a.resolved_at IS NULL
+        AND a.environment = w.execution_environment
+        AND a.details ->> 'decided_at' IS NOT NULL
+  );
 
 -- name: last_look()$
 SELECT COALESCE(CAST(details ->> 'decision_id' AS BIGINT), 0)

@@ -153,7 +153,8 @@ FROM alert;
 
 -- name: begin_reminders(now, told_before)!
 -- A critical alert that nobody has taken is told again. Somebody who raises or reminds at this
--- moment has the row locked, and tells it anyway.
+-- moment has the row locked, and tells it anyway. What was told in a future further away than the
+-- pause was told before the clock was set back.
 WITH unanswered AS MATERIALIZED (
     SELECT a.alert_id
     FROM alerts AS a
@@ -173,6 +174,7 @@ INNER JOIN notification_deliveries AS d
     AND d.channel = 'database'
 GROUP BY u.alert_id
 HAVING max(d.attempted_at) <= :told_before
+    OR max(d.attempted_at) > :now + (CAST(:now AS TIMESTAMPTZ) - :told_before)
 ON CONFLICT (alert_id, channel, attempt) DO NOTHING;
 
 -- name: list_alerts(state, severity, alert_type, maximum)

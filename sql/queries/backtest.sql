@@ -42,7 +42,7 @@ SELECT
     e.series_id, pl.status AS platform_status, pl.platform_type, pl.venue_environment,
     g.game_id, g.game_key, g.league, l.trading_enabled, g.game_type, g.kickoff_at,
     g.home_team_id, g.away_team_id, g.status AS game_status, g.result_known_at,
-    g.home_score, g.away_score, g.source AS game_source
+    g.home_score, g.away_score, g.source AS game_source, g.known_at AS game_known_at
 FROM games AS g
 JOIN leagues AS l ON l.league = g.league
 JOIN events AS e ON e.game_id = g.game_id

@@ -103,7 +103,7 @@ WHERE g.source = s.source
 
 -- name: upsert_games(source_snapshot_id)^
 -- A fact learnt now is known now: a first result or a corrected score of a stored game, a moved
--- kickoff of a game to come. What is new to us and lies in the past keeps the back-fill rule.
+-- kickoff of a game to come, a cancellation. What is new to us and lies in the past keeps the back-fill rule.
 WITH incoming AS (
     SELECT s.game_key,
            s.league,
@@ -158,6 +158,7 @@ written AS (
         source_game_id = EXCLUDED.source_game_id,
         source_snapshot_id = EXCLUDED.source_snapshot_id,
         known_at = CASE
+            WHEN EXCLUDED.status = 'canceled' AND g.status <> 'canceled' THEN now()
             WHEN g.kickoff_at IS NOT DISTINCT FROM EXCLUDED.kickoff_at THEN g.known_at
             WHEN EXCLUDED.status = 'final' THEN EXCLUDED.known_at
             ELSE now()

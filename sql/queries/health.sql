@@ -13,3 +13,9 @@ SET status = excluded.status,
 SELECT component, status, last_check, details, alert_id
 FROM system_health
 ORDER BY component;
+
+-- name: forget_ticks_after(now)!
+-- In Dagster's database, after the wall clock was set back: sensors and schedules would wait until
+-- they are reached again.
+DELETE FROM job_ticks
+WHERE timestamp > :now;

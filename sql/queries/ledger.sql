@@ -438,7 +438,7 @@ LEFT JOIN LATERAL (
     WHERE q.market_id = m.market_id
       AND q.observed_at > g.kickoff_at - INTERVAL '7 days'
       AND q.observed_at <= g.kickoff_at
-      AND q.known_at <= :through
+      AND q.known_at <= ended.known_at
     ORDER BY q.observed_at DESC
     LIMIT 1
 ) AS last_quote ON g.status = 'canceled'
@@ -567,7 +567,7 @@ WHERE p.status = 'open'
       )
   );
 
--- name: ledger_sums(environment)
+-- name: ledger_sums(environment, backtest_run_id)
 -- Per account: what the ledger says, what the balance says, what the fills say.
 SELECT
     b.platform_id,
@@ -586,21 +586,21 @@ JOIN LATERAL (
     FROM account_ledger AS e
     WHERE e.platform_id = b.platform_id
       AND e.execution_environment = b.execution_environment
-      AND e.backtest_run_id IS NULL
+      AND e.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
 ) AS l ON true
 LEFT JOIN LATERAL (
     SELECT sum(x.fee) AS fees, count(*) AS fills
     FROM fills AS x
     WHERE x.platform_id = b.platform_id
       AND x.execution_environment = b.execution_environment
-      AND x.backtest_run_id IS NULL
+      AND x.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
 ) AS f ON true
 WHERE b.row_current_ind
   AND b.execution_environment = :environment
-  AND b.backtest_run_id IS NULL
+  AND b.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
 ORDER BY b.platform_id;
 
--- name: positions_for_audit(environment)
+-- name: positions_for_audit(environment, backtest_run_id)
 SELECT
     p.position_id, p.platform_id, p.side, p.original_quantity, p.quantity, p.entry_price, p.fees,
     p.realized_pnl, p.status, s.settlement_value
@@ -615,10 +615,10 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS s ON p.status = 'settled'
 WHERE p.execution_environment = :environment
-  AND p.backtest_run_id IS NULL
+  AND p.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
 ORDER BY p.position_id;
 
--- name: exits_for_audit(environment)
+-- name: exits_for_audit(environment, backtest_run_id)
 -- Of every position that was sold from: contracts sold and booked, orders ended and attempts.
 SELECT
     p.position_id, p.status, p.realized_pnl AS pnl,
@@ -633,7 +633,7 @@ FROM (
     FROM orders
     WHERE position_id IS NOT NULL
       AND execution_environment = :environment
-      AND backtest_run_id IS NULL
+      AND backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
     GROUP BY position_id
 ) AS o
 JOIN positions AS p ON p.position_id = o.position_id
@@ -692,3 +692,11 @@ WHERE position_id = :position_id
   AND exit_condition = 'manual'
 ORDER BY order_id DESC
 LIMIT 1;
+
+-- name: ledgers_to_audit()
+-- Every account with a balance: an environment, and of the backtest the completed run.
+SELECT DISTINCT b.execution_environment AS environment, b.backtest_run_id, r.run_name
+FROM account_balance AS b
+LEFT JOIN backtest_runs AS r ON r.backtest_run_id = b.backtest_run_id
+WHERE b.row_current_ind
+ORDER BY b.execution_environment, b.backtest_run_id;

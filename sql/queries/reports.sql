@@ -140,3 +140,32 @@ SELECT league
 FROM leagues
 WHERE trading_enabled
 ORDER BY league;
+
+-- name: note_look(environment, at)!
+-- The first look of a minute is a write, the others of that minute are none.
+INSERT INTO trading_looks AS l (execution_environment, hour_ts, minutes)
+SELECT :environment, date_trunc('hour', m.at, 'UTC'), set_bit(CAST(0 AS BIT(60)), m.minute, 1)
+FROM (
+    SELECT
+        CAST(:at AS TIMESTAMPTZ) AS at,
+        CAST(extract(MINUTE FROM CAST(:at AS TIMESTAMPTZ) AT TIME ZONE 'UTC') AS INTEGER) AS minute
+) AS m
+ON CONFLICT (execution_environment, hour_ts) DO UPDATE
+SET minutes = l.minutes | excluded.minutes
+WHERE l.minutes | excluded.minutes <> l.minutes;
+
+-- name: looks(environment, since, until)
+SELECT hour_ts, CAST(minutes AS TEXT) AS minutes
+FROM trading_looks
+WHERE execution_environment = :environment
+  AND hour_ts > CAST(:since AS TIMESTAMPTZ) - INTERVAL '1 hour'
+  AND hour_ts < :until
+ORDER BY hour_ts;
+
+-- name: first_look(environment)$
+-- The first minute in which trading ever looked; NULL when it never did.
+SELECT hour_ts + make_interval(mins => position(B'1' IN minutes) - 1)
+FROM trading_looks
+WHERE execution_environment = :environment
+ORDER BY hour_ts
+LIMIT 1;

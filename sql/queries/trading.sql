@@ -215,6 +215,27 @@ WHERE NOT EXISTS (
 GROUP BY f.known_at
 ORDER BY f.known_at;
 
+-- name: held_tickers(environment, platform_id)
+-- The markets of a platform in which we hold a position or have an order working.
+SELECT m.market_id, m.ticker, bool_or(h.is_ordered) AS is_ordered
+FROM (
+    SELECT market_id, false AS is_ordered
+    FROM positions
+    WHERE status = 'open'
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+    UNION ALL
+    SELECT market_id, true
+    FROM orders
+    WHERE status IN ('intent', 'sent', 'resting', 'unknown')
+      AND execution_environment = :environment
+      AND backtest_run_id IS NULL
+) AS h
+JOIN markets AS m ON m.market_id = h.market_id
+WHERE m.platform_id = :platform_id
+GROUP BY m.market_id
+ORDER BY m.ticker;
+
 -- name: held_markets(environment)
 -- Where we hold a position or have an order working.
 SELECT market_id
@@ -282,9 +303,13 @@ SELECT
     a.price_ranges,
     g.game_id, g.game_key, g.league, l.trading_enabled, g.game_type, g.kickoff_at,
     g.home_team_id, g.away_team_id, g.home_score, g.away_score, g.result_known_at,
-    -- The games row holds the latest word; before its result was known the game was not final.
-    CASE WHEN g.status = 'final' AND g.result_known_at > :now THEN 'scheduled' ELSE g.status END
-        AS game_status,
+    -- The games row holds the latest word; before its result was known the game was not final, and
+    -- before that word it was not canceled.
+    CASE
+        WHEN g.status = 'final' AND g.result_known_at > :now THEN 'scheduled'
+        WHEN g.status = 'canceled' AND g.known_at > :now THEN 'scheduled'
+        ELSE g.status
+    END AS game_status,
     q.observed_at, q.known_at, q.source, q.yes_bid, q.yes_ask, q.yes_bid_size, q.yes_ask_size,
     q.open_interest, q.volume_24h
 FROM concerned_events AS ce

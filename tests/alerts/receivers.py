@@ -85,7 +85,9 @@ def _free_port() -> int:
 class MailServer:
     """SMTP on loopback that takes mail only after STARTTLS and the right login."""
 
-    def __init__(self, context: ssl.SSLContext, user: str, password: str) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, user: str, password: str, port: int | None = None
+    ) -> None:
         self.messages: list[str] = []
         self.secured: list[bool] = []
         login = (user.encode(), password.encode())
@@ -96,7 +98,7 @@ class MailServer:
             given = isinstance(data, LoginPassword) and (data.login, data.password)
             return AuthResult(success=given == login)
 
-        self.port = _free_port()
+        self.port = port or _free_port()
         self._controller = Controller(
             self,
             hostname="127.0.0.1",

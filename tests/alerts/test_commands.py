@@ -39,7 +39,8 @@ def test_an_alert_is_listed_taken_and_closed_in_this_order(
     assert "[nfl] ended" in _run("list")
     with pytest.raises(PrecogError, match=f"precog alerts ack {high}"):
         _run("resolve", str(high), "--action", "fixed")
-    _run("ack", str(high), "--notes", "looking")
+    taken = _json("ack", str(high), "--notes", "looking")
+    assert (taken["alert_id"], taken["acknowledged_by"]) == (high, "ann")
     with pytest.raises(PrecogError, match="acknowledged already, by ann"):
         _run("ack", str(high))
     assert [row["alert_id"] for row in _json("list", "--state", "unacknowledged")["alerts"]] == [
@@ -48,6 +49,9 @@ def test_an_alert_is_listed_taken_and_closed_in_this_order(
     _run("resolve", str(high), "--action", "fixed", "--notes", "disk was full", "--by", "bob")
     with pytest.raises(PrecogError, match="resolved already, by bob"):
         _run("resolve", str(high), "--action", "ignored")
+    _run("ack", str(low))
+    closed = _json("resolve", str(low), "--action", "ignored")
+    assert (closed["alert_id"], closed["resolution_action"]) == (low, "ignored")
     with pytest.raises(PrecogError, match="resolved already, by bob"):
         _run("ack", str(high))
     with pytest.raises(PrecogError, match="no alert 999"):

@@ -142,6 +142,18 @@ def test_a_failed_delivery_is_repeated_with_growing_pauses_and_then_given_up() -
 
 
 @pytest.mark.requirement("ALERT-006")
+def test_a_clock_that_was_set_back_silences_nobody() -> None:
+    ahead = START + timedelta(hours=2)
+    assert judge(Known("high", ahead, None), "high", START) == "notify"
+    assert judge(Known("high", START + timedelta(seconds=2), None), "high", START) == "count"
+    retry = Retry(attempts=4, base_s=10, max_s=25)
+    assert next_step([Attempt("failed", ahead)], retry, START) == "send"
+    assert next_step([Attempt("failed", START + timedelta(seconds=2))], retry, START) == "wait"
+    limit = Limit(per_hour=2, per_day=20, apart_s=300)
+    assert may_send([ahead], limit, START)
+    assert not may_send([ahead, ahead], limit, START), "what was sent still counts"
+
+
 def test_s15_severities_and_routes() -> None:
     shipped = alerts_config()
     assert shipped == AlertsConfig(), "the shipped file states the defaults"

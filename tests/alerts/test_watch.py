@@ -6,12 +6,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from precog_core.alerts import events
 from precog_core.alerts.config import Day
 from precog_core.database import Database
 from precog_trading.rules.controls import NEW_YORK
+from precog_trading.tick.runner import run_waiting, tick_runner
 from precog_trading.watch import look
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY
@@ -204,6 +206,66 @@ def test_s12_a_breaker_of_the_present_is_told_and_linked_and_one_of_a_replay_is_
             "SELECT breaker_type FROM circuit_breaker_events WHERE alert_id IS NOT NULL"
         ).fetchall()
         assert linked == [("unknown_order",)]
+
+
+def test_s15_fees_quiet_positions_reconciliations_and_a_clock_set_back_are_told_once(
+    db: Database,
+) -> None:
+    kickoff = FIRST_SUNDAY
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, kickoff, "KC", "BUF", (24, 17))
+        season.add_prediction(conn, league, game, "0.62")
+        season.add_quote(conn, game.home, kickoff - 2 * season.HOUR, "0.49", "0.50")
+    with tick_runner(db) as runner:
+        run_waiting(db, runner, now=kickoff - season.HOUR)
+    decided = kickoff - 2 * season.HOUR
+    soon = decided + timedelta(minutes=4)
+    later = decided + timedelta(minutes=6)
+    with db.transaction() as conn:
+        assert look(conn, LIMITS, soon) == 0, "four minutes without a quote are none"
+        assert look(conn, LIMITS, later) == 1
+        assert look(conn, LIMITS, later) == 0
+        assert _types(conn) == ["quote_stale"]
+        assert "for 360 s" in _alerts(conn)[0][4]
+        _charge(conn, "9.990000", later)
+        conn.execute(
+            "INSERT INTO reconciliation_runs (platform_id, execution_environment, started_at,"
+            " status, mismatches) VALUES ('simulated', 'paper', %s, 'mismatch', '[]')", (later,)
+        )  # fmt: skip
+        assert look(conn, LIMITS, later) == 2
+        assert look(conn, LIMITS, later) == 0
+        assert _types(conn)[1:] == ["reconcile_mismatch", "fee_mismatch"]
+        linked = conn.execute("SELECT alert_id IS NOT NULL FROM reconciliation_runs").fetchall()
+        assert (True,) in linked
+        assert look(conn, LIMITS, decided - timedelta(minutes=2)) == 1
+        assert look(conn, LIMITS, decided - timedelta(minutes=2)) == 0
+        told = _alerts(conn)[-1]
+        assert told[:2] == ("clock_jump", "high")
+        assert "still to come" in told[4]
+
+
+def _charge(conn: psycopg.Connection, fee: str, at: datetime) -> None:
+    """The last fill once more, under another id and with another fee."""
+    changed = {"venue_fill_id": "another", "fee": fee, "event_ts": at, "known_at": at}
+    columns = [
+        row[0]
+        for row in conn.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'fills'::regclass"
+            " AND attnum > 0 AND attidentity = '' AND NOT attisdropped"
+        )
+        if row[0] not in changed
+    ]
+    same = sql.SQL(", ").join(map(sql.Identifier, columns))
+    conn.execute(
+        sql.SQL(
+            "INSERT INTO fills ({same}, {new}) SELECT {same}, {values} FROM fills LIMIT 1"
+        ).format(
+            same=same,
+            new=sql.SQL(", ").join(map(sql.Identifier, changed)),
+            values=sql.SQL(", ").join(map(sql.Literal, changed.values())),
+        )
+    )
 
 
 def test_a_blocked_exit_is_one_alert_per_position(db: Database) -> None:

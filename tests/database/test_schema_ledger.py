@@ -72,7 +72,7 @@ def one_row_of_each(world: "World") -> None:
     world.insert(
         "probability_matrices", matrix_name="m", matrix_version="v1.0", league="nfl",
         state_descriptor="halftime", value_bucket="+7..+10", win_probability="0.8123",
-        sample_size=120,
+        sample_size=120, wins=97, first_season=2009, last_season=2019,
     )  # fmt: skip
 
 
@@ -296,7 +296,7 @@ def test_a_matrix_cell_is_counted_once_per_version(world: "World") -> None:
     cell = {
         "matrix_name": "m", "matrix_version": "v1.0", "league": "nfl",
         "state_descriptor": "halftime", "value_bucket": "+7", "win_probability": "0.8",
-        "sample_size": 9,
+        "sample_size": 9, "wins": 7, "first_season": 2009, "last_season": 2019,
     }  # fmt: skip
     world.insert("probability_matrices", **cell)
     world.insert("probability_matrices", **cell, situational_factors={"home": True})

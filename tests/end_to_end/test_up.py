@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from precog_platform.inspection import status
 from tests.end_to_end.conftest import Home, kill_everything, supervised
 from tests.end_to_end.tables import untouched
 
@@ -174,6 +175,11 @@ def test_killed_servers_come_back_and_no_row_is_lost_or_doubled(running: Running
 
 
 def test_a_second_precog_on_the_same_home_is_refused(running: Running) -> None:
+    servers = status.running(running.home.folder)["servers"]
+    assert {server["name"] for server in servers} == {
+        "Dagster web server", "Dagster daemon", "MLflow",
+        "code location pipelines", "code location trading",
+    }  # fmt: skip
     done = running.home.run("up", "--exit-when-done", check=False)
     assert done.returncode != 0
     assert f"another Precog (process {running.process.pid})" in done.stderr

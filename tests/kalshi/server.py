@@ -188,7 +188,9 @@ class FakeKalshi:
         found = [
             m
             for m in _where(self.markets, query, "event_ticker")
-            if _in_series(m, query) and (wanted is None or m.get("status") in wanted)
+            if _in_series(m, query)
+            and (wanted is None or m.get("status") in wanted)
+            and (not query.get("tickers") or m.get("ticker") in query["tickers"].split(","))
         ]
         return self._page("markets", found, query)
 

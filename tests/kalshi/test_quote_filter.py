@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precog_core.kalshi.config import QuotesSection
-from precog_pipelines.sources.kalshi.quote_filter import MarketQuote, write_reason
+from precog_core.kalshi.quote_filter import MarketQuote, write_reason
 
 RULE = QuotesSection()
 SEEN = datetime(2026, 11, 29, 18, tzinfo=UTC)

@@ -95,6 +95,17 @@ def test_validate_names_every_wrong_key_with_file_and_line(
     assert f"{folder}/trading.yaml, line 2: trading.edge.shrink_to_market is '7'" in problems
     assert f"{folder}/trading.yaml, line 3: trading.edge.shrink is no setting" in problems
     assert "no assignment" not in problems
+    (folder / "trading.yaml").unlink()
+    (home() / ".env").unlink()
+    (folder / "methods.yaml").write_text("methods: {nfl_pre_game: {strategy: late_underdog}}\n")
+    (folder / "strategies.yaml").write_text("strategies: {pre_game: {config: {earlyest_h: 3}}}\n")
+    (wrong,) = json.loads(precog("config", "validate", "--json", code=1))["problems"]
+    assert (
+        "strategies.strategies.pre_game: strategy type pre_game has no setting earlyest_h" in wrong
+    )
+    (folder / "strategies.yaml").unlink()
+    said = precog("config", "validate", code=1)
+    assert "methods.nfl_pre_game.strategy is 'late_underdog'; expected one of pre_game" in said
 
 
 @pytest.mark.requirement("SYS-002")

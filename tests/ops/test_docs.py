@@ -29,6 +29,7 @@ _ELSEWHERE = {
     "models compare": "tests/training/test_commands.py",
     "models rollback": "tests/training/test_rollback.py",
     "models tune": "tests/training/test_tuning.py",
+    "matrix show": "tests/matrices/test_matrices.py",
     "logs --follow": "tests/ops/test_inspection.py",
     "restore": "tests/ops/test_archive.py",
     "db psql": "tests/core/test_cli.py",

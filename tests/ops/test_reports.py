@@ -11,7 +11,7 @@ import pytest
 from precog_core.database import Database
 from precog_core.paths import home
 from precog_trading.defs.reporting.daily import daily_report, league_day, performance_report
-from precog_trading.reports.daily import calibration, edge_record, equity, report_of
+from precog_trading.reports.daily import calibration, edge_record, equity, report_of, tell_summary
 from precog_trading.reports.pages import as_html
 from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
@@ -50,9 +50,16 @@ def test_a_report_holds_what_was_known_at_the_end_of_its_day(
         first = report_of(conn, "nfl", SUNDAY)
         later = report_of(conn, "nfl", SUNDAY + timedelta(days=8))
         other = report_of(conn, "nba", SUNDAY)
+        assert tell_summary(conn, before) is None, "nothing was decided"
+        last = report_of(conn, "nfl", SUNDAY + timedelta(days=7))
+        assert tell_summary(conn, first) == tell_summary(conn, last), "one row for a league"
+        told = conn.execute("SELECT severity, message FROM alerts").fetchall()
         account = conn.execute(
             "SELECT sum(amount) FROM account_ledger WHERE entry_type <> 'deposit'"
         ).fetchone()
+    [(severity, message)] = told
+    assert severity == "low"
+    assert "1 orders, 1 positions finished, net +" in message
     assert (len(before.positions), len(first.positions), len(later.positions)) == (0, 1, 2)
     assert (other.positions, other.net) == ([], 0)
     assert first.net == first.net_today > 0

@@ -14,8 +14,6 @@ from precog_core.errors import PrecogError
 from precog_platform.keeper import POSTGRESQL, RESTARTS, WINDOW, Keeper, Restart
 from precog_platform.processes import Server, Supervisor
 
-pytestmark = pytest.mark.requirement("SYS-004")
-
 
 def _killed(server: Server) -> None:
     server.process.send_signal(signal.SIGKILL)

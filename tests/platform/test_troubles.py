@@ -11,7 +11,14 @@ import pytest
 
 from precog_core.errors import PrecogError
 from precog_platform.graphql import DagsterClient
-from precog_platform.troubles import LOW_DISK_BYTES, Trouble, troubles
+from precog_platform.troubles import (
+    LOW_DISK_BYTES,
+    SILENT_S,
+    Silence,
+    Trouble,
+    full_disks,
+    troubles,
+)
 
 
 def _answer(**changes: Any) -> dict[str, Any]:
@@ -94,11 +101,11 @@ def dagster() -> Iterator[_Dagster]:
     served.server.server_close()
 
 
-def test_a_healthy_platform_has_no_troubles(dagster: _Dagster, tmp_path: Path) -> None:
-    assert troubles(DagsterClient(dagster.url), tmp_path, LOW_DISK_BYTES) == []
+def test_a_healthy_platform_has_no_troubles(dagster: _Dagster) -> None:
+    assert troubles(DagsterClient(dagster.url)) == []
 
 
-def test_each_trouble_is_named_with_its_reason(dagster: _Dagster, tmp_path: Path) -> None:
+def test_each_trouble_is_named_with_its_reason(dagster: _Dagster) -> None:
     error = {
         "message": "dagster._core.errors.SensorExecutionError: Error occurred",
         "causes": [
@@ -140,7 +147,7 @@ def test_each_trouble_is_named_with_its_reason(dagster: _Dagster, tmp_path: Path
         },
     )  # fmt: skip
     client = DagsterClient(dagster.url)
-    assert troubles(client, tmp_path, LOW_DISK_BYTES - 1) == [
+    assert troubles(client) == [
         Trouble(
             "location_down", "dagster",
             "code location pipelines does not load: invalid syntax", {"location": "pipelines"},
@@ -154,16 +161,10 @@ def test_each_trouble_is_named_with_its_reason(dagster: _Dagster, tmp_path: Path
             "daemon_unhealthy", "dagster", "Dagster's asset daemon reports: gone",
             {"daemon": "ASSET"},
         ),
-        Trouble(
-            "disk_low", "database",
-            f"1074 MB are free on the disk of {tmp_path}; make room, or move the home",
-        ),
     ]  # fmt: skip
 
 
-def test_a_failing_sensor_that_was_switched_off_is_no_trouble(
-    dagster: _Dagster, tmp_path: Path
-) -> None:
+def test_a_failing_sensor_that_was_switched_off_is_no_trouble(dagster: _Dagster) -> None:
     dagster.data = _answer(
         repositoriesOrError={
             "__typename": "RepositoryConnection",
@@ -171,9 +172,41 @@ def test_a_failing_sensor_that_was_switched_off_is_no_trouble(
         },
         t0=NO_TICK_YET,
     )
-    assert troubles(DagsterClient(dagster.url), tmp_path, LOW_DISK_BYTES) == []
+    assert troubles(DagsterClient(dagster.url)) == []
 
 
-def test_a_webserver_that_is_away_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_each_full_disk_under_the_home_is_named_once(tmp_path: Path) -> None:
+    artifacts = tmp_path / "mlflow" / "artifacts"
+    artifacts.mkdir(parents=True)
+    (tmp_path / "datasets").mkdir()
+    assert full_disks(tmp_path, lambda _: LOW_DISK_BYTES) == []
+    assert full_disks(tmp_path, lambda _: LOW_DISK_BYTES - 1) == [
+        Trouble(
+            "disk_low", "database",
+            f"1074 MB are free on the disk of {tmp_path}; make room, or move it",
+            {"folder": "home"},
+        )
+    ]  # fmt: skip
+
+
+def test_a_webserver_that_stays_silent_is_a_trouble_a_short_silence_is_not(
+    dagster: _Dagster,
+) -> None:
+    now = 0.0
+    silence = Silence(clock=lambda: now)
+    nobody = DagsterClient("http://127.0.0.1:9")
+    assert silence.troubles(nobody) == []
+    now = SILENT_S
+    [trouble] = silence.troubles(nobody)
+    assert (trouble.alert_type, trouble.stable_keys) == (
+        "daemon_unhealthy",
+        {"daemon": "WEBSERVER"},
+    )
+    assert "has not answered for 90 s" in trouble.message
+    assert silence.troubles(DagsterClient(dagster.url)) == []
+    assert silence.troubles(nobody) == []
+
+
+def test_a_webserver_that_is_away_is_an_error_of_its_own() -> None:
     with pytest.raises(PrecogError, match="does not answer"):
-        troubles(DagsterClient("http://127.0.0.1:9"), tmp_path)
+        troubles(DagsterClient("http://127.0.0.1:9"))

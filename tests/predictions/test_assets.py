@@ -80,6 +80,7 @@ def test_one_run_trains_judges_and_approves_and_the_next_predicts(
     assert boosted["dagster/row_count"].value == len(TESTED) + 1
     assert boosted["created"].value is True
     assert boosted["mlflow_run"].url.startswith("http://127.0.0.1:5000/#/experiments/")
+    assert boosted["mlflow_run"].url.endswith("?workflowType=machine_learning")
     assert boosted["reliability"].md_str.startswith("![reliability](data:image/png;base64,")
     assert 0.15 < boosted["brier"].value < 0.27
     left_out = metadata(result, "market_anchored_model")["left_out"].data

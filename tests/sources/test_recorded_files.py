@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from precog_core.errors import PrecogError
 from precog_core.kalshi.config import QuotesSection
-from precog_pipelines.sources.kalshi.quote_filter import MarketQuote, write_reason
+from precog_core.kalshi.quote_filter import MarketQuote, write_reason
 from precog_pipelines.sources.kalshi_recorded.bars import (
     QuoteRule,
     require_known_markets,

@@ -54,6 +54,7 @@ def test_the_shipped_methods_hold_in_nfl_and_draft_the_others() -> None:
         "nfl_pre_game": ("pre_game", "testing"),
         "nba_pre_game": ("pre_game", "testing"),
         "nba_pre_game_managed": ("pre_game_managed", "draft"),
+        "nba_pre_game_patient": ("pre_game_managed", "draft"),
         "nba_settlement_arbitrage": ("settlement_arbitrage", "draft"),
     }
 

@@ -1,12 +1,17 @@
 """`precog positions`, `trades`, `pnl` and `ledger verify`, as a user runs them."""
 
 import json
+from datetime import timedelta
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
 from precog_core.database import Database
+from precog_core.errors import PrecogError
+from precog_trading.backtest.runs import Request, run_backtest
 from precog_trading.commands import register
+from precog_trading.ledger.audit import verify_ledger
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
@@ -68,3 +73,27 @@ def test_ledger_verify_prints_the_sums_and_fails_when_they_differ(all_databases:
     output = precog("ledger", "verify", code=1)
     assert "NOT balanced" in output
     assert "its fills give 241.25" in output
+
+
+@pytest.mark.requirement("LEDGER-012")
+def test_ledger_verify_covers_each_backtest_and_finds_its_lost_cent(
+    all_databases: Database,
+) -> None:
+    one_win(all_databases)
+    first, last = FIRST_SUNDAY - timedelta(days=3), FIRST_SUNDAY + timedelta(days=3)
+    done = run_backtest(all_databases, Request("nfl_pre_game", "nfl", first, last))
+    run_id = str(done.backtest_run_id)
+    sums = json.loads(precog("ledger", "verify", "--backtest", run_id, "--json"))
+    assert (sums["balanced"], sums["cash"], sums["fills"]) == (True, "10241.250000", 1)
+    assert done.run_name in precog("ledger", "verify", "--backtest", run_id)
+    everything = json.loads(precog("ledger", "verify", "--all", "--json"))
+    assert everything["balanced"] is True
+    assert [x["backtest_run_id"] for x in everything["ledgers"]] == [int(run_id), None]
+    with all_databases.transaction() as conn:
+        with pytest.raises(PrecogError, match=f"99 is not there; .* completed one: {run_id}"):
+            verify_ledger(conn, "backtest", 99)
+        conn.execute("ALTER TABLE fills DISABLE TRIGGER USER")
+        conn.execute("UPDATE fills SET fee = fee + 0.01 WHERE backtest_run_id = %s", (run_id,))
+    everything = json.loads(precog("ledger", "verify", "--all", "--json", code=1))
+    assert [x["balanced"] for x in everything["ledgers"]] == [False, True]
+    assert any("in the fills" in problem for problem in everything["ledgers"][0]["problems"])

@@ -1,5 +1,6 @@
 """Strategies and methods: from YAML to immutable rows and back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from precog_core.config import load_section
 from precog_core.errors import PrecogError
+from precog_trading.config import TradingConfig
+from precog_trading.config_exits import PositionManagementConfig
+from precog_trading.registry import require_exits_fit
 from precog_trading.strategies import PreGame, build
 from precog_trading.versions import (
     MethodsConfig,
@@ -16,6 +20,7 @@ from precog_trading.versions import (
     stored_strategy_config,
     strategy_from_row,
 )
+from tests.trading.worlds import METHOD
 
 
 def methods(tmp_path: Path, text: str) -> MethodsConfig:
@@ -122,3 +127,62 @@ def test_the_config_hash_names_content_and_nothing_else(tmp_path: Path) -> None:
     assert method_config_hash(**other_model, configs=configs) != first
     riskier = {**configs, "risk_config": {"kelly": "0.13", "position_usd": "200"}}
     assert method_config_hash(**versions, configs=riskier) != first
+
+
+OWN_EXITS = """
+methods:
+  m:
+    version: v1.0
+    league: nba
+    strategy: pre_game_managed
+    position_mgmt: {exit: {stop_loss: {high: 0.45}}, trailing: {distance: 0.15}}
+"""
+
+
+def test_a_method_replaces_single_exit_settings_and_keeps_the_others(tmp_path: Path) -> None:
+    config = TradingConfig()
+    own = methods(tmp_path, OWN_EXITS).methods["m"].position_mgmt
+    exits, trailing = own.exit_settings(config.exit), own.trailing_settings(config.trailing)
+    assert exits.stop_loss.high == Decimal("0.45")
+    assert exits.stop_loss.low == config.exit.stop_loss.low
+    assert exits.model_copy(update={"stop_loss": config.exit.stop_loss}) == config.exit
+    assert (trailing.distance, trailing.activation) == (Decimal("0.15"), Decimal("0.10"))
+    assert methods(tmp_path, OWN_EXITS).configs("m")["position_mgmt_config"] == {
+        "exit": {"stop_loss": {"high": "0.45"}},
+        "trailing": {"distance": "0.15"},
+    }
+    for wrong, message in (
+        ("stop_los: {high: 0.45}", r"exit\.stop_los is"),
+        ("stop_loss: {high: 1.45}", r"exit\.stop_loss\.high is '1\.45'"),
+        ("partial_exit_target: {stage_1_gain: 0.3}", "stage_1_gain below stage_2_gain"),
+    ):
+        with pytest.raises(PrecogError, match=message):
+            methods(tmp_path, OWN_EXITS.replace("stop_loss: {high: 0.45}", wrong))
+
+
+def test_a_methods_own_exits_may_not_be_tighter_than_the_entry() -> None:
+    tight = PositionManagementConfig(exit={"liquidity_dried_up": {"spread": "0.01"}})
+    method = replace(METHOD, name="m", version="v1.0", exits=tight)
+    require_exits_fit([replace(method, exits=None)], TradingConfig())
+    with pytest.raises(PrecogError, match=r"method m v1\.0.*tighter than gate\.spread_wide"):
+        require_exits_fit([method], TradingConfig())
+    contradiction = PositionManagementConfig(exit={"early_exit": "0.01"})
+    config = TradingConfig.model_validate({"exit": {"edge_disappeared": "0.02"}})
+    with pytest.raises(PrecogError, match="edge_disappeared at most early_exit"):
+        require_exits_fit([replace(method, exits=contradiction)], config)
+
+
+def test_the_patient_method_is_three_times_as_far_from_the_entry() -> None:
+    """The factor of config/methods.yaml; the highest target is cut to a doubling."""
+    exits, trailing = TradingConfig().exit, TradingConfig().trailing
+    own = load_section("methods", MethodsConfig).methods["nba_pre_game_patient"].position_mgmt
+    patient, trail = own.exit_settings(exits), own.trailing_settings(trailing)
+    for level in ("high", "medium", "low"):
+        assert getattr(patient.stop_loss, level) == 3 * getattr(exits.stop_loss, level)
+        target = min(3 * getattr(exits.profit_target, level), Decimal(1))
+        assert getattr(patient.profit_target, level) == target
+    for stage in ("stage_1_gain", "stage_2_gain"):
+        gain = getattr(exits.partial_exit_target, stage)
+        assert getattr(patient.partial_exit_target, stage) == 3 * gain
+    for name in ("activation", "distance", "step_gain", "step", "floor"):
+        assert getattr(trail, name) == 3 * getattr(trailing, name)

@@ -87,7 +87,7 @@ def features_historical(
     group_name="features",
     kinds={"python", "postgres"},
     owners=["team:precog"],
-    tags={"table": VALUES},
+    tags={"part_of": VALUES},
     description=(
         "Opening price, last price and movement between them of every game at both moments, in "
         "the same table, from quotes known by then. Simulated quotes never count: they were made "

@@ -177,7 +177,7 @@ def market_snapshots(
     kinds={"python", "postgres"},
     owners=["team:precog"],
     deps=[games, markets],
-    tags={"table": "settlements"},
+    tags={"part_of": "settlements"},
     description=(
         "What the venue paid for recorded markets (table settlements): final, and known once the "
         "result was and trading had ended. Nothing for simulated and assumed quotes, whose markets "

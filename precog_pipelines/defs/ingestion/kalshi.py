@@ -46,7 +46,7 @@ def complete_check(asset: str) -> dg.AssetCheckSpec:
 
 @dg.asset(
     deps=["games"],
-    tags={"table": "markets"},
+    tags={"part_of": "markets"},
     pool=LIVE_POOL,
     check_specs=[
         complete_check("kalshi_markets"),
@@ -106,7 +106,7 @@ def kalshi_markets(
 
 @dg.asset(
     deps=["kalshi_markets"],
-    tags={"table": "market_snapshots"},
+    tags={"part_of": "market_snapshots"},
     pool=LIVE_POOL,
     check_specs=[complete_check("kalshi_quotes")],
     description=(
@@ -134,7 +134,7 @@ def kalshi_quotes(
 
 @dg.asset(
     deps=["kalshi_markets"],
-    tags={"table": "market_trades"},
+    tags={"part_of": "market_trades"},
     pool=LIVE_POOL,
     check_specs=[complete_check("kalshi_trades")],
     description=(
@@ -194,8 +194,8 @@ def opened(
     postgres: PostgresResource, kalshi: KalshiResource, use: Use
 ) -> Iterator["KalshiClient"]:
     """A client under the settings of this home, closed afterwards; trouble becomes an alert."""
+    from precog_core.kalshi.alerts import report_trouble, report_use
     from precog_core.kalshi.errors import KalshiError
-    from precog_pipelines.sources.kalshi.alerts import report_trouble, report_use
 
     database = postgres.database()
     with database.connection() as conn:

@@ -12,6 +12,7 @@ train = dg.define_asset_job(
     "train",
     selection=dg.AssetSelection.assets(
         "training_datasets",
+        "probability_matrices",
         "elo_model",
         "logistic_model",
         "win_probability_model",
@@ -21,7 +22,10 @@ train = dg.define_asset_job(
         "approved_model",
     ),
     partitions_def=by_league,
-    description="Freeze a dataset, fit and judge the models of a league, approve its champion.",
+    description=(
+        "Freeze a dataset, fit and judge the models of a league, approve its champion; count its "
+        "probability matrices."
+    ),
     tags={"stage": "training"},
 )
 

@@ -33,7 +33,7 @@ def _family(
         group_name="training",
         kinds=kinds,
         owners=["team:precog"],
-        tags={"table": TABLE},
+        tags={"part_of": TABLE},
         description=description,
     )
 

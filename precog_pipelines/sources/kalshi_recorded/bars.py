@@ -10,7 +10,7 @@ import psycopg
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_core.kalshi.config import QuotesSection
-from precog_pipelines.sources.kalshi.quote_filter import WriteReason, moved
+from precog_core.kalshi.quote_filter import WriteReason, moved
 from precog_pipelines.sources.kalshi_recorded.candles_file import PERIOD_S, Bar, CandlesFile
 from precog_pipelines.sources.kalshi_recorded.games_file import RecordedMarket
 from precog_pipelines.sources.kalshi_recorded.markets import PLATFORM

@@ -13,7 +13,7 @@ from precog_trading.resources import PostgresResource
     group_name=GROUP,
     kinds={"python", "postgres"},
     owners=OWNERS,
-    tags={"table": "pnl_by_strategy_model"},
+    tags={"view": "pnl_by_strategy_model"},
     description=(
         "P&L by strategy × model, equity, drawdown and the reasons candidates were skipped, read "
         "from the ledger and labelled with the source of the prices."

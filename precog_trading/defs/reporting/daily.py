@@ -43,7 +43,7 @@ def performance_report(
     from precog_core.paths import home
     from precog_trading.defs.metadata import inline_png
     from precog_trading.reports import pages
-    from precog_trading.reports.daily import report_of
+    from precog_trading.reports.daily import report_of, tell_summary
 
     written = []
     with postgres.database().transaction() as conn:
@@ -51,6 +51,7 @@ def performance_report(
             day, league = str(key).split("|")
             report = report_of(conn, league, date.fromisoformat(day), ENVIRONMENT)
             written.append((report, pages.write(report, home() / "reports")))
+            tell_summary(conn, report)
     report, path = written[-1]
     context.log.info(f"{len(written)} reports, the last one in {path}")
     metadata: dict[str, dg.RawMetadataValue] = {

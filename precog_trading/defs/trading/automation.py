@@ -41,7 +41,8 @@ trading = dg.define_asset_job(
     ),
     executor_def=dg.in_process_executor,
     # The run queue lets one run with this tag through at a time; the sensor names the range in it.
-    tags={RANGE_TAG: "by hand"},
+    # It goes before everything else that waits: a quote grows old within minutes.
+    tags={RANGE_TAG: "by hand", "dagster/priority": "10"},
     description=(
         "Decide on the waiting batches of quotes (at most 500), execute, settle, account, report."
     ),
@@ -64,11 +65,14 @@ def trading_sensor(
         filters=dg.RunsFilter(job_name="trading", statuses=_ACTIVE), limit=1
     )
     if running:
+        if running[0].status is dg.DagsterRunStatus.STARTED:  # one that waits is no trading
+            _note_look(postgres)
         return dg.SkipReason(
             f"trading run {running[0].run_id} is {running[0].status.value.lower()}; the next one "
             "starts when it has ended"
         )
     waiting, due = _work(postgres)
+    _note_look(postgres)  # after the look: one that failed is none
     if not waiting and not due:
         return dg.SkipReason("no batch of quotes waits and no position is due for settlement")
     first, last = (waiting[0].tick_id, waiting[-1].tick_id) if waiting else (None, None)
@@ -118,3 +122,11 @@ def _work(postgres: PostgresResource) -> "tuple[list[Batch], int]":
         waiting = pending_batches(conn, config, ENVIRONMENT, maximum=MAXIMUM_TICKS)
         due = 0 if waiting else positions_due(conn, ENVIRONMENT, datetime.now(UTC))
     return waiting, due
+
+
+def _note_look(postgres: PostgresResource) -> None:
+    """Trading is up in this minute: the uptime of it is counted from these."""
+    from precog_trading.ledger.statements import change
+
+    with postgres.database().transaction() as conn:
+        change(conn, "reports", "note_look", environment=ENVIRONMENT, at=datetime.now(UTC))

@@ -16,9 +16,11 @@ import pytest
 
 from precog_core.database import Database
 from precog_trading.backtest.runs import Request, run_backtest
+from precog_trading.ledger.audit import verify_all
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
-from tests.trading.season import FIRST_SUNDAY, MINUTE, Game
+from tests.trading.season import FIRST_SUNDAY, HOUR, MINUTE, Game
+from tests.trading.tick.test_finished import finished_game
 
 REQUEST = Request(
     "nfl_pre_game", "nfl", FIRST_SUNDAY - timedelta(days=3), FIRST_SUNDAY + timedelta(days=60)
@@ -98,6 +100,16 @@ def with_prices_through_the_games(
                 )
 
 
+def require_the_same_rows(conn: psycopg.Connection) -> None:
+    """Every table says the same of paper and of the one backtest, and both ledgers balance."""
+    for table in TABLES:
+        paper, backtest = stored(conn, table, "paper"), stored(conn, table, "backtest")
+        for ours, theirs in zip(backtest, paper, strict=False):
+            assert _differences(ours, theirs) == {}, table
+        assert len(backtest) == len(paper), table
+    assert [audit.problems for audit in verify_all(conn)] == [(), ()]
+
+
 @pytest.mark.requirement("TEST-004")
 @pytest.mark.parametrize(
     ("strategy", "source"),
@@ -119,11 +131,99 @@ def test_paper_and_backtest_agree_row_for_row(
     done = run_backtest(db, REQUEST)
     assert done.rows["fills"] > 0
     with db.transaction() as conn:
-        for table in TABLES:
-            paper, backtest = stored(conn, table, "paper"), stored(conn, table, "backtest")
-            for ours, theirs in zip(backtest, paper, strict=False):
-                assert _differences(ours, theirs) == {}, table
-            assert len(backtest) == len(paper), table
+        require_the_same_rows(conn)
     if strategy == "pre_game_managed":
         assert done.rows["position_exits"] > 0
         assert done.rows["exit_attempts"] > 0
+
+
+@pytest.mark.requirement("TEST-004")
+def test_finished_games_are_traded_alike(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both look at the market of a known winner for six hours, until the venue decides it."""
+    monkeypatch.setenv("PRECOG__METHODS__METHODS__NFL_PRE_GAME__STRATEGY", "settlement_arbitrage")
+    with db.transaction() as conn:
+        first = finished_game(conn)
+        league = season.League(
+            dict(conn.execute("SELECT team_code, team_id FROM teams").fetchall()),
+            *conn.execute(
+                "SELECT model_id, training_run_id, series_id, platform_id "
+                "FROM model_training_runs, series"
+            ).fetchone(),  # type: ignore[misc]
+        )
+        second = season.add_game(conn, league, FIRST_SUNDAY + HOUR, "GB", "DAL", (10, 20))
+        for game, value, price in ((first, "1", None), (second, "0", "0.10")):
+            result = game.kickoff + 4 * HOUR
+            if price is not None:
+                season.add_quote(conn, game.home, result + 5 * MINUTE, price, "0.12")
+                season.add_quote(conn, game.home, result + 95 * MINUTE, price, "0.12")
+            for revision, stage, minutes in ((1, "determined", 90), (2, "finalized", 120)):
+                at = result + minutes * MINUTE
+                conn.execute(
+                    "INSERT INTO settlements (market_id, revision, stage, outcome, "
+                    "settlement_value, raw, event_ts, known_at) "
+                    "VALUES (%s, %s, %s, %s, %s, '{}', %s, %s)",
+                    (game.home, revision, stage, "yes" if value == "1" else "no", value, at, at),
+                )
+    run_pending(db)
+    done = run_backtest(db, REQUEST)
+    with db.transaction() as conn:
+        require_the_same_rows(conn)
+        assert conn.execute(
+            "SELECT side, exit_reason FROM positions WHERE backtest_run_id = %s ORDER BY side",
+            (done.backtest_run_id,),
+        ).fetchall() == [("no", "settlement"), ("yes", "settlement")]
+        reasons = {
+            reason
+            for (reason,) in conn.execute(
+                "SELECT skip_reason FROM decisions WHERE backtest_run_id IS NOT NULL"
+            )
+        }
+    assert "market_not_active" in reasons, "determined: nothing may be ordered any more"
+
+
+@pytest.mark.requirement("TEST-004")
+def test_a_canceled_game_pays_alike_and_is_not_known_early(db: Database) -> None:
+    """It is bought while nobody knows, refused from the word on, and pays its last mid."""
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", None)
+        season.add_prediction(conn, league, game, "0.62")
+        season.add_quote(conn, game.home, FIRST_SUNDAY - 2 * HOUR, "0.49", "0.50")
+        season.add_quote(conn, game.home, FIRST_SUNDAY - 40 * MINUTE, "0.53", "0.55")
+        conn.execute("UPDATE games SET status = 'canceled', known_at = %s", (FIRST_SUNDAY - HOUR,))
+    run_pending(db)
+    done = run_backtest(db, REQUEST)
+    assert done.total_pnl == Decimal("11.25")  # 500 · (0.54 - 0.50) less fees of 8.75
+    with db.transaction() as conn:
+        require_the_same_rows(conn)
+        assert conn.execute(
+            "SELECT DISTINCT skip_reason FROM decisions WHERE decided_at > %s",
+            (FIRST_SUNDAY - HOUR,),
+        ).fetchall() == [("outside_window",)]
+
+
+@pytest.mark.requirement("TEST-004", "TRAIL-001")
+def test_an_atr_stop_sees_the_same_bars(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars of a minute: after six of them the distance is three average true ranges."""
+    monkeypatch.setenv("PRECOG__METHODS__METHODS__NFL_PRE_GAME__STRATEGY", "pre_game_managed")
+    for name, setting in (("TYPE", "atr"), ("ATR__BAR_S", "60"), ("ATR__PERIOD", "5")):
+        monkeypatch.setenv(f"PRECOG__TRADING__TRAILING__{name}", setting)
+    mids = [50, 51, 49, 50, 52, 51, 50, 51, 53, 54, 56, 58, 58, 57, 58, 57, 56, 54, 51, 49, 48]
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, FIRST_SUNDAY, "KC", "BUF", (24, 17))
+        season.add_prediction(conn, league, game, "0.64", "0.0200")
+        for number, mid in enumerate(mids):
+            for half in (0, 30):
+                at = FIRST_SUNDAY - HOUR + number * MINUTE + half * timedelta(seconds=1)
+                bid, ask = Decimal(mid - 1) / 100, Decimal(mid + (half > 0)) / 100
+                season.add_quote(conn, game.home, at, str(bid), str(ask))
+    run_pending(db)
+    run_backtest(db, REQUEST)
+    with db.transaction() as conn:
+        require_the_same_rows(conn)
+        ((kind, distance),) = conn.execute(
+            "SELECT trailing_stop_type, trailing_stop_distance FROM positions "
+            "WHERE backtest_run_id IS NOT NULL"
+        ).fetchall()
+    assert (kind, Decimal("0.02") < distance < Decimal("0.15")) == ("atr", True)

@@ -8,7 +8,7 @@ import pytest
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_trading.backtest.runs import Request, run_backtest
-from precog_trading.ledger.audit import verify_ledger
+from precog_trading.ledger.audit import verify_all, verify_ledger
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR, MINUTE
@@ -141,8 +141,15 @@ def test_s11_an_amendment_takes_back_what_the_run_had_booked(db: Database) -> No
             ("reversal", -500, 500), ("settlement", 0, None),
             ("reversal", 0, 0), ("settlement", 250, None),
         ]  # fmt: skip
-        audit = verify_ledger(conn, "paper")
-        assert audit.balanced, audit.problems
+        for audit in verify_all(conn):
+            assert audit.balanced, (audit.label, audit.problems)
+        assert [audit.backtest_run_id for audit in verify_all(conn)] == [
+            done.backtest_run_id, None,
+        ]  # fmt: skip
+        run = verify_ledger(conn, "backtest", done.backtest_run_id).as_dict()
+        paper = verify_ledger(conn, "paper").as_dict()
+        for name in ("cash", "open_cost", "fees", "gross_realized", "deposits", "fills"):
+            assert run[name] == paper[name], name
         assert conn.execute(
             "SELECT sum(amount) FROM account_ledger WHERE backtest_run_id = %s",
             (done.backtest_run_id,),

@@ -1,0 +1,3 @@
+SELECT refuse_to_drop_rows('trading_looks');
+
+DROP TABLE trading_looks;
