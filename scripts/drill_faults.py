@@ -44,7 +44,9 @@ def faults(games: Path, by_hand: Callable[[], Fixture]) -> dict[str, tuple[str, 
         "disk": ("disk full on the artifact folder", machine.disk_full),
         "location": ("code location crash", lambda rig: machine.location_crash(rig, by_hand())),
         "yaml": ("bad YAML reload", lambda rig: machine.bad_yaml(rig, by_hand())),
-        "clock": ("clock jump", lambda rig: machine.clock_jump(rig, by_hand(), by_hand(), by_hand())),
+        "clock": (
+            "clock jump", lambda rig: machine.clock_jump(rig, by_hand(), by_hand(), by_hand()),
+        ),
         "smtp": ("SMTP down", sources.mail_down),
         "download": (
             "corrupted download", lambda rig: sources.corrupted_download(rig, games),
