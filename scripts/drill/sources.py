@@ -122,6 +122,7 @@ def mail_down(rig: Rig) -> None:
     rig._began = time.monotonic()
     rig.wait("the mail arrives", lambda: rig.mails("kill_switch") >= 1, 300)
     rig.recovered()
+    rig.precog("resume", "--reason", "drill")
 
 
 def nobody_answers(rig: Rig) -> None:
