@@ -7,6 +7,8 @@ import pytest
 from psycopg import errors
 
 from precog_core.database import Database
+from precog_dagster.partitions import LEAGUES
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.features import assets as feature_assets
 from precog_pipelines.defs.features import checks as feature_checks
 from precog_pipelines.defs.ratings import assets as rating_assets
@@ -15,10 +17,8 @@ from precog_pipelines.defs.training import datasets as dataset_assets
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import write_features
-from precog_pipelines.partitions import LEAGUES
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
-from precog_pipelines.resources import PostgresResource
 from tests.synthetic_league import made_up_league, store
 
 ASSETS = [

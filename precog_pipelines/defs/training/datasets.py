@@ -3,10 +3,10 @@
 import dagster as dg
 
 from precog_core.paths import home
+from precog_dagster.metadata import table_metadata
+from precog_dagster.partitions import league as by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM_OF_ANY_PARTITION
-from precog_pipelines.defs.metadata import table_metadata
-from precog_pipelines.partitions import league as by_league
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.training.datasets import Dataset, build_dataset, dataset_name
 
 TABLE = "training_datasets"

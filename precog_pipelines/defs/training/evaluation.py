@@ -7,10 +7,11 @@ import dagster as dg
 
 from precog_core.alerts import raise_alert
 from precog_core.database import Database
-from precog_pipelines.defs.metadata import markdown_table, table_metadata
+from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.partitions import league as by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.training.models import ANY_SEASON
-from precog_pipelines.partitions import league as by_league
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import Tracking, registered_name, tracking_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import Any
 import dagster as dg
 
 from precog_core.database import Database
-from precog_pipelines.defs.metadata import table_metadata
-from precog_pipelines.partitions import league as by_league
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_dagster.metadata import table_metadata
+from precog_dagster.partitions import league as by_league
+from precog_dagster.resources import PostgresResource
+from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import Tracking, tracking_of
 from precog_pipelines.training.records import Record, artifact, out_of_sample
 from precog_pipelines.training.reporting import by_season_rows, season_metrics
