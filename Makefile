@@ -12,7 +12,7 @@ WORKERS ?= 2
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
-SOURCES := precog_core precog_pipelines precog_trading precog_platform
+SOURCES := precog_core precog_dagster precog_pipelines precog_trading precog_platform
 
 .PHONY: run test lint types docs clean constraints
 .DELETE_ON_ERROR:
@@ -21,8 +21,11 @@ run: $(VENV)/installed-run
 	@$(BIN)/precog up $(ARGS)
 
 test: lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder \
-	    --cov --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+	@mkdir -p build
+	$(BIN)/python -m slipcover --json --out build/coverage.json \
+	    -m pytest -n $(WORKERS) --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m slipcover --skip-covered --fail-under 90 \
+	    --merge build/coverage.json --out build/coverage.json
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -70,6 +73,6 @@ constraints: | $(BIN)/python
 	rm -rf build/resolve
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage* htmlcov
+	rm -rf $(VENV) build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find $(SOURCES) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -236,7 +236,7 @@ def season(
 
 def _market(place: int, ticker: str, tip: datetime, yes_home: bool) -> dict[str, Any]:
     return {
-        "market_id": place + 1, "ticker": f"{ticker}-{place:06d}", "platform_id": "kalshi",
+        "market_id": place + 1, "ticker": f"{place:06d}-{ticker}", "platform_id": "kalshi",
         "market_type": "binary", "event_id": place + 1, "yes_team_id": 2 * place + (not yes_home),
         "series_id": 1, "platform_status": "active", "platform_type": "trading",
         "venue_environment": "prod", "game_id": place + 1, "game_key": f"nba:{place}",

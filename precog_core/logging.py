@@ -19,7 +19,9 @@ from precog_core.paths import home
 from precog_core.secrets import MASK, is_secret_name, masked, secret_values
 from precog_core.system import LoggingConfig, system_config
 
-PACKAGES = ("precog_core", "precog_pipelines", "precog_trading", "precog_platform")
+PACKAGES = (
+    "precog_core", "precog_dagster", "precog_pipelines", "precog_trading", "precog_platform",
+)  # fmt: skip
 LIBRARIES = ("psycopg.pool",)
 """Whose warnings belong into our files and not on the terminal: a server is away for a moment."""
 JOURNAL = "precog_journal"

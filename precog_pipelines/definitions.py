@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 
 from precog_core.logging import configure_logging
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_dagster.resources import PostgresResource
+from precog_pipelines.resources import MlflowResource
 
 
 @dg.definitions

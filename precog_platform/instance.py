@@ -11,6 +11,7 @@ from precog_platform.environment import (
     prepare_dagster_home,
     process_environment,
 )
+from precog_platform.launchers import OURS
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -41,8 +42,10 @@ def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
     ]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
     for run in runs:
-        # The tag keeps Dagster from retrying on its own what the bootstrap is about to repeat.
-        instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
+        if "dagster/backfill" not in run.tags or OURS in run.tags:
+            # Keeps Dagster from retrying on its own what the bootstrap, a sensor or a schedule is
+            # about to request again. A person's backfill has nobody else to go on with it.
+            instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
         instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(runs)

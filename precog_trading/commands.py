@@ -267,6 +267,6 @@ def print_table(found: Sequence[Mapping[str, Any]], columns: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    from precog_trading.reports.text import cell
+    from precog_core.text import cell
 
     return cell(value)

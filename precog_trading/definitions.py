@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from precog_core.logging import configure_logging
-from precog_trading.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 
 @dg.definitions

@@ -85,10 +85,10 @@ def reset(
 ) -> None:
     """Give the paper account its starting cash again; past results stay and still add up."""
     from precog_core.config import load_section
+    from precog_core.text import cell
     from precog_trading.commands import connection, print_json
     from precog_trading.config import TradingConfig
     from precog_trading.desk import reset_paper_account
-    from precog_trading.reports.text import cell
 
     if not yes:
         typer.confirm("Withdraw the paper account's cash and deposit the start anew?", abort=True)

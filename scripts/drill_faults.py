@@ -14,6 +14,7 @@ moving the clock a C compiler; without them these faults are skipped, saying so.
 import argparse
 import json
 import logging
+import re
 import signal
 import sys
 import tempfile
@@ -43,7 +44,9 @@ def faults(games: Path, by_hand: Callable[[], Fixture]) -> dict[str, tuple[str, 
         "disk": ("disk full on the artifact folder", machine.disk_full),
         "location": ("code location crash", lambda rig: machine.location_crash(rig, by_hand())),
         "yaml": ("bad YAML reload", lambda rig: machine.bad_yaml(rig, by_hand())),
-        "clock": ("clock jump", lambda rig: machine.clock_jump(rig, by_hand(), by_hand())),
+        "clock": (
+            "clock jump", lambda rig: machine.clock_jump(rig, by_hand(), by_hand(), by_hand()),
+        ),
         "smtp": ("SMTP down", sources.mail_down),
         "download": (
             "corrupted download", lambda rig: sources.corrupted_download(rig, games),
@@ -85,8 +88,8 @@ def drill(rig: Rig, title: str, fault: Fault) -> Seen:
     return rig.seen
 
 
-def table(done: list[Seen]) -> str:
-    """The result as a Markdown table."""
+def table(done: list[Seen], home: Path) -> str:
+    """The result as a Markdown table, without what belongs to this one machine."""
     lines = [
         "| fault | what the operator saw | recovered by itself | after s | rows lost / doubled |",
         "|---|---|---|---|---|",
@@ -100,7 +103,8 @@ def table(done: list[Seen]) -> str:
         failed = f"; **not as expected: {'; '.join(seen.failures)}**" if seen.failures else ""
         after = "" if seen.recovered_s is None else f"{seen.recovered_s:.0f}"
         lines.append(f"| {seen.fault} | {saw}{failed} | {seen.by_itself} | {after} | {rows} |")
-    return "\n".join(lines)
+    text = "\n".join(lines).replace(str(home), "$PRECOG_HOME")
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", text)
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -134,7 +138,7 @@ def main() -> None:
     with running(home) as rig:
         rig.patience = asked.patience
         rig.files.body = sources.published(games)
-        unused += add_fixtures(rig, 8)
+        unused += add_fixtures(rig, 9)
         for name in asked.only or every:
             try:
                 done.append(drill(rig, *every[name]))
@@ -150,7 +154,7 @@ def main() -> None:
             + "\n"
         )
     else:
-        sys.stdout.write(table(done) + "\n")
+        sys.stdout.write(table(done, home) + "\n")
     if failed or interrupted:
         raise SystemExit(1)
 

@@ -91,8 +91,8 @@ def logs(
 
 
 def _print_status(content: dict[str, Any]) -> None:
+    from precog_core.text import cell
     from precog_trading.reports.tables import print_table
-    from precog_trading.reports.text import cell
 
     console = Console(highlight=False, soft_wrap=True)
     colour = _STATES[content["state"]]

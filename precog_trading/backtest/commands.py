@@ -155,7 +155,7 @@ def _print_run(console: Console, done: "Finished") -> None:
 
 
 def _figure(value: Any) -> str:
-    from precog_trading.reports.text import cell
+    from precog_core.text import cell
 
     if value is None:
         return "-"

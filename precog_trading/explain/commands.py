@@ -64,7 +64,7 @@ def _finish(found: Any, as_json: bool) -> None:
 
 
 def _print(found: Any) -> None:
-    from precog_trading.reports.text import cell
+    from precog_core.text import cell
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(found.words, markup=False)

@@ -3,9 +3,9 @@
 import psycopg
 
 from precog_core.database import Database
+from precog_core.text import cell
 from precog_trading.explain.chain import explain_trade
 from precog_trading.ledger.statements import value
-from precog_trading.reports.text import cell
 
 
 def newest_trade(conn: psycopg.Connection, database: Database, environment: str) -> str:

@@ -149,8 +149,8 @@ def _one(read: Any, name: str, **params: Any) -> dict[str, Any]:
 
 
 def _print(found: dict[str, Any], as_json: bool, note: str) -> None:
+    from precog_core.text import cell
     from precog_trading.commands import print_json
-    from precog_trading.reports.text import cell
 
     if as_json:
         return print_json(found)

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from precog_core.text import cell
 from precog_trading.ledger.statements import Row
 from precog_trading.reports.daily import Report
-from precog_trading.reports.text import cell
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}

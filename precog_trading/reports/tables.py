@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from precog_trading.reports.text import cell
+from precog_core.text import cell
 
 _GAP = 2
 _FOLDED = 30

@@ -106,11 +106,13 @@ def bad_yaml(rig: Rig, fixture: Fixture) -> None:
     rig.recovered()
 
 
-def clock_jump(rig: Rig, before: Fixture, after: Fixture) -> None:
+def clock_jump(rig: Rig, first: Fixture, before: Fixture, after: Fixture) -> None:
     """Two hours back, forward again; forty minutes ahead, and back."""
     if rig.clock is None:
         rig.seen.skipped = "needs Linux and a C compiler"
         return
+    quote(rig, first)
+    decided_once(rig, first)  # so that trading has decided today
     with jumped(rig, -2):
         rig.see_alert("clock_jump", "back")
         rig.wait("sensors go on ticking", lambda: _fresh_tick(rig, -2), 90)

@@ -26,7 +26,7 @@ def provider_down(rig: Rig) -> None:
     before = rig.query(_COUNTS)
     rig.break_it("nflverse and Kalshi answer 503")
     rig.files.status = 503
-    rig.venue.script("/series/KXNFLGAME", *[UNAVAILABLE] * 2)
+    rig.venue.script("/series/KXNFLGAME", *[UNAVAILABLE] * 50)
     try:
         status = rig.materialise("games", partition=SEASON)[1]
         rig.check(f"the download of games fails ({status})", status == "FAILURE")
@@ -42,6 +42,7 @@ def provider_down(rig: Rig) -> None:
             rig.saw("one mail, however often it fails")
     finally:
         rig.files.status = 200
+        rig.venue.forget_script("/series/KXNFLGAME")
     rig.seen.by_itself = "yes, with the next run; nothing was stored meanwhile"
     rig.check("no row was changed by the failed runs", rig.query(_COUNTS) == before)
     rig._began = time.monotonic()
@@ -121,6 +122,7 @@ def mail_down(rig: Rig) -> None:
     rig._began = time.monotonic()
     rig.wait("the mail arrives", lambda: rig.mails("kill_switch") >= 1, 300)
     rig.recovered()
+    rig.precog("resume", "--reason", "drill")
 
 
 def nobody_answers(rig: Rig) -> None:

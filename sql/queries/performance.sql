@@ -152,18 +152,6 @@ WHERE t.execution_environment = :environment
 ORDER BY t.event_ts DESC, t.trade_id DESC
 LIMIT :maximum;
 
--- name: columns(table)
-SELECT
-    a.attname AS name,
-    format_type(a.atttypid, a.atttypmod) AS type,
-    col_description(a.attrelid, a.attnum) AS description,
-    NOT a.attnotnull AS nullable
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = CAST(:table AS REGCLASS)
-  AND a.attnum > 0
-  AND NOT a.attisdropped
-ORDER BY a.attnum;
-
 -- name: recent_edges(environment, maximum)
 SELECT
     e.known_at, m.ticker, e.side, e.true_win_probability, e.market_implied_probability,

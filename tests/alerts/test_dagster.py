@@ -11,12 +11,11 @@ import pytest
 from precog_core.alerts import report
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.monitoring.run_alerts import run_alerts as pipelines_sensor
-from precog_pipelines.resources import PostgresResource as PipelinesPostgres
 from precog_trading.defs.alerts.assets import alert_sources, critical_alerts_taken
 from precog_trading.defs.alerts.run_alerts import run_alerts as trading_sensor
 from precog_trading.defs.alerts.sensors import alert_delivery
-from precog_trading.resources import PostgresResource
 from tests.alerts.receivers import HttpReceiver, MailServer
 
 
@@ -89,20 +88,17 @@ def _alerts(db: Database) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 @pytest.mark.requirement("ORCH-010")
-@pytest.mark.parametrize(
-    ("sensor", "postgres"),
-    [(pipelines_sensor, PipelinesPostgres), (trading_sensor, PostgresResource)],
-)
+@pytest.mark.parametrize("sensor", [pipelines_sensor, trading_sensor])
 def test_failed_runs_and_checks_open_alerts_once(
-    db: Database, instance: dg.DagsterInstance, sensor: dg.SensorDefinition, postgres: Any
+    db: Database, instance: dg.DagsterInstance, sensor: dg.SensorDefinition
 ) -> None:
     _run(instance, "alone")
-    quiet = _tick(sensor, instance, None, postgres())
+    quiet = _tick(sensor, instance, None, PostgresResource())
     assert _alerts(db) == {}
 
     failed = _run(instance, "alone", "fail")
     _run(instance, "ingest")
-    told = _tick(sensor, instance, quiet.cursor, postgres())
+    told = _tick(sensor, instance, quiet.cursor, PostgresResource())
     found = _alerts(db)
     assert set(found) == {
         ("run_failed", "alone"),
@@ -119,11 +115,11 @@ def test_failed_runs_and_checks_open_alerts_once(
     assert "3 games missing" in complete_["message"]
     assert found["check_failed", "on_time"]["severity"] == "medium"
 
-    again = _tick(sensor, instance, told.cursor, postgres())
+    again = _tick(sensor, instance, told.cursor, PostgresResource())
     assert json.loads(again.cursor) == json.loads(told.cursor)
     assert _alerts(db) == found
     _run(instance, "alone", "fail")
-    _tick(sensor, instance, again.cursor, postgres())
+    _tick(sensor, instance, again.cursor, PostgresResource())
     assert _alerts(db)["run_failed", "alone"]["count"] == 2
 
 

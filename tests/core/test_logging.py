@@ -21,7 +21,13 @@ LOG = logging.getLogger("precog_core.test")
 @pytest.fixture(autouse=True)
 def _no_handlers_left() -> Iterator[None]:
     yield
-    for name in ("precog_core", "precog_pipelines", "precog_trading", "precog_platform"):
+    for name in (
+        "precog_core",
+        "precog_dagster",
+        "precog_pipelines",
+        "precog_trading",
+        "precog_platform",
+    ):
         logger = logging.getLogger(name)
         for handler in [h for h in logger.handlers if isinstance(h, DailyFiles)]:
             logger.removeHandler(handler)

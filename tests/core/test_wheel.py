@@ -16,7 +16,13 @@ import pytest
 from precog_core.database.migrations import read_migrations
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("precog_core", "precog_pipelines", "precog_trading", "precog_platform")
+PACKAGES = (
+    "precog_core",
+    "precog_dagster",
+    "precog_pipelines",
+    "precog_trading",
+    "precog_platform",
+)
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 pytestmark = pytest.mark.slow

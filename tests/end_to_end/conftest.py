@@ -19,7 +19,6 @@ from tests.end_to_end.league import write_games
 from tests.end_to_end.tables import contents
 
 PRECOG = Path(sys.executable).with_name("precog")
-REPOSITORY = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 300
 
 
@@ -36,35 +35,30 @@ class Home:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PRECOG_", "DAGSTER_", "MLFLOW_", "COVERAGE_PROCESS_"))
+            if not name.startswith(("PRECOG_", "DAGSTER_", "MLFLOW_"))
             or name.startswith("PRECOG_DATA")
         }
         own = {
             "PRECOG_HOME": str(self.folder),
             "COLUMNS": "200",
-            "PRECOG_COVERAGE_DATA": str(REPOSITORY / ".coverage"),
         }
         return {**clean, **own, **self.extra}
 
-    def start(
-        self, *arguments: str, log: Path | None = None, measured: bool = False
-    ) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, log: Path | None = None) -> "subprocess.Popen[bytes]":
         """Start `precog ARGUMENTS`; its output goes to ``log`` when given."""
         out = log.open("wb") if log else subprocess.DEVNULL
         return subprocess.Popen(
-            _command(arguments, measured),
+            [str(PRECOG), *arguments],
             env=self.environment,
             cwd=self.folder.parent,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
 
-    def run(
-        self, *arguments: str, check: bool = True, measured: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run `precog ARGUMENTS` to its end."""
         done = subprocess.run(
-            _command(arguments, measured),
+            [str(PRECOG), *arguments],
             env=self.environment,
             cwd=self.folder.parent,
             capture_output=True,
@@ -75,9 +69,9 @@ class Home:
             raise AssertionError(f"precog {' '.join(arguments)}: {done.stdout}\n{done.stderr}")
         return done
 
-    def bootstrap(self, measured: bool = False) -> dict[str, Any]:
+    def bootstrap(self) -> dict[str, Any]:
         """Fill the home headless; returns the summary."""
-        self.run("bootstrap", "--games", str(self.games), measured=measured)
+        self.run("bootstrap", "--games", str(self.games))
         summary: dict[str, Any] = json.loads(self.run("summary", "--json").stdout)
         return summary
 
@@ -88,15 +82,6 @@ class Home:
 
     def database(self) -> Any:
         return _opened(self.folder)
-
-
-def _command(arguments: tuple[str, ...], measured: bool) -> list[str]:
-    """`precog ARGUMENTS`, its own process (and no other) measured when this session measures."""
-    if not measured or "COVERAGE_PROCESS_CONFIG" not in os.environ:
-        return [str(PRECOG), *arguments]
-    settings = Path(__file__).with_name("coverage.ini")
-    coverage = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}"]
-    return [*coverage, str(PRECOG), *arguments]
 
 
 def supervised(home: Home) -> list[psutil.Process]:
@@ -152,5 +137,5 @@ def league_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def filled(tmp_path_factory: pytest.TempPathFactory, league_file: Path) -> Iterator[Home]:
     """A home that one undisturbed headless bootstrap has filled."""
     home = Home(tmp_path_factory.mktemp("filled") / "home", league_file)
-    home.bootstrap(measured=True)
+    home.bootstrap()
     yield home

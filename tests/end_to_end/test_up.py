@@ -62,7 +62,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, league_file: Path) -> Iter
     time.sleep(random.Random(20261124).uniform(4, 16))
     assert doomed.poll() is None, (folder / "killed.log").read_text()
     kill_everything(home, doomed)
-    process = home.start(*command, log=log, measured=True)
+    process = home.start(*command, log=log)
     try:
         _until(
             lambda: "Ctrl-C stops everything" in log.read_text() or process.poll() is not None,

@@ -3,13 +3,13 @@
 import dagster as dg
 import pytest
 
+from precog_dagster.partitions import league_season
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.features import assets as feature_assets
 from precog_pipelines.defs.features import checks as feature_checks
 from precog_pipelines.defs.ratings import assets as rating_assets
 from precog_pipelines.defs.ratings import checks as rating_checks
 from precog_pipelines.defs.training import datasets as dataset_assets
-from precog_pipelines.partitions import league_season
-from precog_pipelines.resources import PostgresResource
 
 
 @dg.asset(partitions_def=league_season)

@@ -7,13 +7,13 @@ import dagster as dg
 import pytest
 
 from precog_core.database import Database
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.features.assets import market_features
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.matrix import feature_matrix
 from precog_pipelines.features.registry import registered
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
-from precog_pipelines.resources import PostgresResource
 from tests.synthetic_league import GameRow, store
 
 KICKOFF = datetime(2013, 9, 1, 17, tzinfo=UTC)

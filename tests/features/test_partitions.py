@@ -1,5 +1,6 @@
 """Ratings, features and datasets through Dagster: partitions in any cut, checks both ways."""
 
+import re
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -7,6 +8,8 @@ import pytest
 from psycopg import errors
 
 from precog_core.database import Database
+from precog_dagster.partitions import LEAGUES
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.features import assets as feature_assets
 from precog_pipelines.defs.features import checks as feature_checks
 from precog_pipelines.defs.ratings import assets as rating_assets
@@ -15,10 +18,8 @@ from precog_pipelines.defs.training import datasets as dataset_assets
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import write_features
-from precog_pipelines.partitions import LEAGUES
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
-from precog_pipelines.resources import PostgresResource
 from tests.synthetic_league import made_up_league, store
 
 ASSETS = [
@@ -224,10 +225,14 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
         # Without foreign keys.
         ("UPDATE features_historical SET source_snapshot_id = 999999 WHERE feature_record_id = 1",
          "feature_keys"),
-        # Planted leaks: dates shuffled among games, and the final score as a feature.
+        # Planted leaks: dates shuffled among games, the rating after the game as the one before it,
+        # and the final score as a feature.
         ("UPDATE games g SET kickoff_at = o.kickoff_at FROM games o"
          " WHERE g.game_id - o.game_id = 5 AND g.season = 2009 AND o.kickoff_at < g.kickoff_at",
          "feature_moments"),
+        ("UPDATE features_historical f SET feature_value = h.rating_after FROM elo_rating_history h"
+         " WHERE h.game_id = f.entity_id AND h.is_home AND f.feature_id = (SELECT feature_id"
+         " FROM feature_definitions WHERE feature_name = 'elo_home')", "leak_proofs"),
         ("UPDATE features_historical f SET feature_value = g.home_score - g.away_score FROM games g"
          " WHERE g.game_id = f.entity_id AND f.feature_id = (SELECT feature_id"
          " FROM feature_definitions WHERE feature_name = 'margin_10_home')", "leak_proofs"),
@@ -245,7 +250,8 @@ def test_each_check_of_the_features_fails_on_its_own_damage(
     assert result.passed is False
     if check == "leak_proofs":
         lines = result.metadata["examples"].value
-        assert {line.split()[0] for line in lines} == {"margin_10_home"}
+        (planted,) = {"elo_home", "margin_10_home"} & set(re.findall(r"'(\w+)'", damage))
+        assert {line.split()[0] for line in lines} == {planted}
         assert {"truncation", "poison"} <= set(" ".join(lines).split())
     others = {
         "no_feature_from_the_future",

@@ -9,8 +9,8 @@ import pytest
 from precog_core.config import set_override
 from precog_core.database import Database
 from precog_core.database.copying import fetch_frame
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion import assets, checks
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.quotes_table import closing_probabilities
 
 ASSETS = [assets.games, assets.markets, assets.market_snapshots]

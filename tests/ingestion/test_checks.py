@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from precog_core.config import set_override
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion import assets, checks
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.closing_line_quotes import ClosingLineQuotes
 from precog_pipelines.sources.config import ClosingLineSection, League
 from precog_pipelines.sources.markets_table import market_ids, store_markets, tradable_games

@@ -9,8 +9,8 @@ import pytest
 
 from precog_core.config import set_override
 from precog_core.database import Database
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.schedules import daily_ingest
-from precog_pipelines.resources import PostgresResource
 
 
 def tick(at: datetime) -> Any:

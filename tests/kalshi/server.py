@@ -110,6 +110,10 @@ class FakeKalshi:
         """Answer the next requests for ``path`` so; after them the venue answers itself."""
         self._scripts[path].extend(replies)
 
+    def forget_script(self, path: str) -> None:
+        """From now on the venue answers for ``path`` itself."""
+        self._scripts[path].clear()
+
     def asked(self, path: str) -> list[Seen]:
         """The requests for ``path``, oldest first."""
         return [seen for seen in self.seen if seen.path == path]

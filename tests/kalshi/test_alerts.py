@@ -8,9 +8,9 @@ import pytest
 from precog_core.database import Database
 from precog_core.kalshi.alerts import report_use
 from precog_core.kalshi.limits import TokenBucket
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi import kalshi_markets
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource
-from precog_pipelines.resources import PostgresResource
 from tests.kalshi.server import UNAVAILABLE, FakeKalshi, Reply
 
 

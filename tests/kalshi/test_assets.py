@@ -11,6 +11,7 @@ from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import KalshiConfig, kalshi_config
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi import fee_schedules, kalshi_markets, kalshi_quotes
 from precog_pipelines.defs.ingestion.kalshi_history import market_candles, market_trades, windows_of
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, kalshi_resources, shared
@@ -19,7 +20,6 @@ from precog_pipelines.defs.ingestion.kalshi_schedules import (
     kalshi_listing_schedule,
     kalshi_quotes_schedule,
 )
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.markets import ingest_markets
 from precog_pipelines.sources.manual import add_scheduled_game
 from tests.kalshi import payloads

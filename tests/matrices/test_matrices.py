@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from precog_core.database import Database
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.training.matrices import probability_matrices
 from precog_pipelines.matrices.config import MatricesConfig, matrices_config
 from precog_pipelines.matrices.counting import (
@@ -26,7 +27,6 @@ from precog_pipelines.matrices.counting import (
 from precog_pipelines.matrices.tables import BEFORE_THE_GAME, store_matrices, stored_cells
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.config import BackfillSection, league_config
 from precog_pipelines.sources.games_table import store_games
 from precog_pipelines.sources.nflverse_games import NflverseFile

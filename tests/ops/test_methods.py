@@ -10,12 +10,12 @@ import pytest
 
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_dagster.resources import PostgresResource
 from precog_trading.config_exits import PromotionSettings
 from precog_trading.defs.trading.lifecycle import daily_method_review, review_methods
 from precog_trading.ledger.statements import one, rows
 from precog_trading.methods.lifecycle import deprecate_losers, losers, move
 from precog_trading.registry import register_configured
-from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
 from tests.ops.command_line import invoke
 from tests.trading import season

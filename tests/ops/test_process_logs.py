@@ -10,9 +10,8 @@ import pytest
 from precog_core.database import Database
 from precog_core.logging import JOURNAL, PACKAGES, bind, configure_logging
 from precog_core.paths import home
-from precog_pipelines.resources import PostgresResource as PipelinesPostgres
+from precog_dagster.resources import PostgresResource
 from precog_trading.definitions import defs
-from precog_trading.resources import PostgresResource as TradingPostgres
 from precog_trading.tick.runner import run_pending
 from tests.trading import season
 from tests.trading.season import FIRST_SUNDAY, HOUR
@@ -37,9 +36,8 @@ def logged() -> list[dict[str, object]]:
 
 
 @pytest.mark.requirement("SYS-006")
-@pytest.mark.parametrize("resource", [TradingPostgres, PipelinesPostgres])
 def test_an_event_inside_a_run_names_the_run_and_one_outside_does_not(
-    db: Database, resource: type[dg.ConfigurableResource]
+    db: Database,
 ) -> None:
     configure_logging()
     logger = logging.getLogger("precog_trading.test")
@@ -48,7 +46,7 @@ def test_an_event_inside_a_run_names_the_run_and_one_outside_does_not(
     def speaks(postgres: dg.ResourceParam[dg.ConfigurableResource]) -> None:
         logger.info("inside", extra={"order_id": "o-1"})
 
-    result = dg.materialize([speaks], resources={"postgres": resource()})
+    result = dg.materialize([speaks], resources={"postgres": PostgresResource()})
     logger.info("outside")
     inside, outside = logged()
     assert (inside["run_id"], inside["order_id"]) == (result.run_id, "o-1")

@@ -9,12 +9,12 @@ import pytest
 
 from precog_core.database import Database
 from precog_core.database.docs import PAGE, schema_page
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.monitoring.schema import (
     daily_schema_audit,
     database_schema,
     schema_audit,
 )
-from precog_pipelines.resources import PostgresResource
 from precog_platform.reference import requirements as reference
 from tests.conftest import REPOSITORY
 from tests.ops.command_line import invoke

@@ -10,10 +10,10 @@ import pytest
 
 from precog_core.database import Database
 from precog_core.paths import home
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.reporting.daily import daily_report, league_day, performance_report
 from precog_trading.reports.daily import calibration, edge_record, equity, report_of, tell_summary
 from precog_trading.reports.pages import as_html
-from precog_trading.resources import PostgresResource
 from precog_trading.tick.runner import run_pending
 from tests.ops.command_line import invoke
 from tests.trading import season

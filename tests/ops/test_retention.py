@@ -7,8 +7,8 @@ import pytest
 
 from precog_core.database import Database
 from precog_core.paths import home
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.monitoring.retention import forget_runs, nightly_retention
-from precog_pipelines.resources import PostgresResource
 from precog_platform.environment import prepare_dagster_home, process_environment
 
 two_seasons = dg.StaticPartitionsDefinition(["2018", "2019"])

@@ -6,14 +6,15 @@ import dagster as dg
 import pytest
 
 from precog_core.config import set_override
+from precog_dagster.partitions import league_season
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM
 from precog_pipelines.defs import automation
 from precog_pipelines.defs.predictions import assets as prediction_assets
 from precog_pipelines.defs.predictions import sensors
 from precog_pipelines.defs.training import approval, evaluation, jobs, models
 from precog_pipelines.features.store import write_features
-from precog_pipelines.partitions import league_season
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.resources import MlflowResource
 from tests.synthetic_league import GameRow, store
 from tests.trained_league import AHEAD, FAMILIES, LEAGUE, SEASONS, TESTED, Home
 

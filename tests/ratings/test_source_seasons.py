@@ -9,11 +9,11 @@ import pytest
 from precog_core.config import set_override
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ratings import assets as rating_assets
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
 from precog_pipelines.ratings.source_seasons import source_seasons
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import league_config, sources_config
 from precog_pipelines.sources.games_table import store_games

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.training import datasets, models
 from precog_pipelines.features.store import write_features
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import write_ratings
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.resources import MlflowResource
 from tests.synthetic_league import made_up_league, store
 from tests.trained_league import LEAGUE, Home
 

@@ -9,13 +9,13 @@ import dagster as dg
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
+from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.partitions import LEAGUES, league_season, seasons_by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM
-from precog_pipelines.defs.metadata import markdown_table, table_metadata
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import Written, ensure_definitions, sum_of, write_features
-from precog_pipelines.partitions import LEAGUES, league_season, seasons_by_league
-from precog_pipelines.resources import PostgresResource
 
 DEFINITIONS = "feature_definitions"
 VALUES = "features_historical"

@@ -10,12 +10,12 @@ from typing import get_args
 import dagster as dg
 
 from precog_core.database.queries import load_queries
+from precog_dagster.partitions import LEAGUES
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.features.config import FeatureSet, features_config
 from precog_pipelines.features.registry import registered
 from precog_pipelines.features.store import stored_feature_ids
-from precog_pipelines.partitions import LEAGUES
 from precog_pipelines.ratings.config import elo_config
-from precog_pipelines.resources import PostgresResource
 
 ASSET = "features_historical"
 SAMPLED_MOMENTS = 4

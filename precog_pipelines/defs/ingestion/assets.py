@@ -11,9 +11,9 @@ import dagster as dg
 import psycopg
 
 from precog_core.database.queries import load_queries
-from precog_pipelines.defs.metadata import markdown_table, table_metadata
-from precog_pipelines.partitions import league_season, seasons_by_league
-from precog_pipelines.resources import PostgresResource
+from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.partitions import league_season, seasons_by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.sources.config import SourcesConfig, league_config, sources_config
 from precog_pipelines.sources.feeds import LeagueFeed, league_feed
 from precog_pipelines.sources.games_table import store_games

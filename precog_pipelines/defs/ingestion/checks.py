@@ -9,8 +9,8 @@ import psycopg
 
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
-from precog_pipelines.defs.metadata import markdown_table
-from precog_pipelines.resources import PostgresResource
+from precog_dagster.metadata import markdown_table
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import League, league_config, sources_config
 

@@ -16,9 +16,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from precog_core.database.queries import load_queries
+from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource, Use
-from precog_pipelines.defs.metadata import markdown_table, table_metadata
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.fees import ingest_fees
 from precog_pipelines.sources.kalshi.history import ingest_recent_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets

@@ -6,9 +6,9 @@ import dagster as dg
 
 from precog_core.database.queries import load_queries
 from precog_core.kalshi.config import kalshi_config
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi import complete_check, materialized, now, opened
 from precog_pipelines.defs.ingestion.kalshi_resource import KalshiResource
-from precog_pipelines.resources import PostgresResource
 from precog_pipelines.sources.kalshi.history import Window, ingest_candles, ingest_trades
 from precog_pipelines.sources.kalshi.markets import ingest_markets
 from precog_pipelines.sources.kalshi.report import Report

@@ -9,8 +9,8 @@ from datetime import UTC, timedelta
 import dagster as dg
 
 from precog_core.kalshi.config import kalshi_config
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.ingestion.kalshi_resource import NOT_ENABLED
-from precog_pipelines.resources import PostgresResource
 
 _AT_LOAD = kalshi_config()
 _STARTS = dg.DefaultScheduleStatus.RUNNING if _AT_LOAD.enabled else dg.DefaultScheduleStatus.STOPPED

@@ -4,7 +4,7 @@ from datetime import UTC
 
 import dagster as dg
 
-from precog_pipelines.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.sources import open_game_source
 from precog_pipelines.sources.config import league_config, sources_config
 

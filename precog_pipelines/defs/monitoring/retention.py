@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from precog_pipelines.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 EVERY_NIGHT = "15 8 * * *"
 _AT_ONCE = 2_000

@@ -6,7 +6,7 @@ written next may be wrong without anybody noticing.
 
 import dagster as dg
 
-from precog_pipelines.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 EVERY_DAY = "30 9 * * *"
 """09:30 UTC: before the daily ingest."""

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from precog_core.database.queries import load_queries
+from precog_dagster.metadata import table_metadata
+from precog_dagster.partitions import league_season, seasons_by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM
-from precog_pipelines.defs.metadata import table_metadata
-from precog_pipelines.partitions import league_season, seasons_by_league
-from precog_pipelines.resources import MlflowResource, PostgresResource
+from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import tracking_of
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from precog_core.database.queries import load_queries
+from precog_dagster.partitions import league_season
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.features.config import features_config
-from precog_pipelines.partitions import league_season
-from precog_pipelines.resources import PostgresResource
 
 # A run that failed is tried again after this long; the same key would be ignored for ever.
 _RETRY_S = 600

@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from precog_dagster.metadata import inline_png, table_metadata
+from precog_dagster.partitions import league_season, seasons_by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM
-from precog_pipelines.defs.metadata import inline_png, table_metadata
-from precog_pipelines.partitions import league_season, seasons_by_league
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import (
     SeasonSummary,
@@ -17,7 +18,6 @@ from precog_pipelines.ratings.history import (
 )
 from precog_pipelines.ratings.report import rating_plot, rating_table
 from precog_pipelines.ratings.source_seasons import source_seasons
-from precog_pipelines.resources import PostgresResource
 
 TABLE = "elo_rating_history"
 

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from precog_core.database.queries import load_queries
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.models import find_model
 from precog_pipelines.ratings.config import elo_config
 from precog_pipelines.ratings.history import model_name
-from precog_pipelines.resources import PostgresResource
 
 
 @dg.multi_asset_check(

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from precog_pipelines.partitions import league as by_league
+from precog_dagster.partitions import league as by_league
 
 LEAGUES_TRAINED = ("nfl",)
 EVERY_TUESDAY = "0 14 * * 2"

@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 
 from precog_core.database.queries import load_queries
-from precog_pipelines.defs.metadata import inline_png, markdown_table, table_metadata
+from precog_dagster.metadata import inline_png, markdown_table, table_metadata
+from precog_dagster.partitions import league as by_league
+from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.training.models import ANY_SEASON
-from precog_pipelines.partitions import league as by_league
-from precog_pipelines.resources import PostgresResource
 
 TABLE = "probability_matrices"
 
@@ -47,8 +47,9 @@ def probability_matrices(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
     from precog_pipelines.matrices.config import matrices_config
-    from precog_pipelines.matrices.plots import matrix_plot, png
+    from precog_pipelines.matrices.plots import matrix_plot
     from precog_pipelines.matrices.tables import store_matrices
+    from precog_pipelines.tracking.plots import png
 
     metadata: dict[str, Any] = {}
     unsound: list[tuple[Any, ...]] = []

@@ -1,11 +1,12 @@
 """What is bid and asked on the open markets now, stored where it differs materially."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
+from precog_core.kalshi.config import QuotesSection
 from precog_core.kalshi.market_data import Market
 from precog_core.kalshi.quote_filter import MarketQuote
 from precog_core.kalshi.quote_store import store_quotes
@@ -14,14 +15,17 @@ from precog_pipelines.sources.kalshi.report import Report
 if TYPE_CHECKING:  # it brings the HTTP library, which a code location loads only to use
     from precog_core.kalshi.client import KalshiClient
 
+_STORED_WITHIN = timedelta(seconds=2)
+
 
 def ingest_quotes(
     client: "KalshiClient", database: Database, now: Callable[[], datetime]
 ) -> Report:
-    """Quote every open market of the configured series; each series one transaction.
+    """Quote every open market of the configured series.
 
-    A quote is observed, and known, when its answer has arrived. A market whose book cannot be read
-    gets no quote and is a problem of the report; a market that is not stored yet is counted.
+    A quote is observed, and known, when its answer has arrived; it is stored within two seconds,
+    while further books are read. A market whose book cannot be read gets no quote and is a problem
+    of the report; a market that is not stored yet is counted.
     """
     config = client.config
     report = Report()
@@ -42,18 +46,25 @@ def ingest_quotes(
                 )
             )
         report.add(open_markets=len(open_markets), not_stored_yet=len(open_markets) - len(ids))
-        quotes = []
+        quotes: list[MarketQuote] = []
         for market in open_markets:
             if market.ticker not in ids:
                 continue
             with report.one_market():
                 quotes.append(_quote(client, market, ids[market.ticker], listed_at, now))
-        with database.transaction() as conn:
-            report.add(
-                quotes_seen=len(quotes),
-                **store_quotes(conn, quotes, config.quotes),
-            )
+            # Hundreds of books take longer than a quote may wait to be seen by trading.
+            if quotes and now() - quotes[0].observed_at >= _STORED_WITHIN:
+                report.add(quotes_seen=len(quotes), **_store(database, quotes, config.quotes))
+                quotes = []
+        report.add(quotes_seen=len(quotes), **_store(database, quotes, config.quotes))
     return report
+
+
+def _store(
+    database: Database, quotes: Sequence[MarketQuote], rule: QuotesSection
+) -> dict[str, int]:
+    with database.transaction() as conn:
+        return store_quotes(conn, quotes, rule)
 
 
 def _quote(

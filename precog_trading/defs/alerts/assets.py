@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from precog_trading.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,8 +10,8 @@ import json
 
 import dagster as dg
 
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.alerts.assets import observation
-from precog_trading.resources import PostgresResource
 
 _DEADLINE_S = 30.0
 """Of one tick's deliveries; Dagster ends a tick after 60 s."""

@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from precog_dagster.partitions import league_season, seasons_by_league
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import GROUP, OWNERS
-from precog_trading.partitions import league_season, leagues_and_seasons
-from precog_trading.resources import PostgresResource
 
 _LEAD = timedelta(days=2)
 _LAG = timedelta(days=2)
@@ -50,10 +50,10 @@ class BacktestConfig(dg.Config):
 def backtest(
     context: dg.AssetExecutionContext, config: BacktestConfig, postgres: PostgresResource
 ) -> dg.MaterializeResult:
+    from precog_dagster.metadata import column_schema, inline_png, markdown_table
     from precog_trading.backtest.report import calibration, caveats, entries_of, run_equity
     from precog_trading.backtest.runs import Request, run_backtest
     from precog_trading.backtest.tracking import BacktestTracking, log_run
-    from precog_trading.defs.metadata import column_schema, inline_png, markdown_table
     from precog_trading.ledger.statements import one, rows
     from precog_trading.registry import register_configured
 
@@ -65,7 +65,8 @@ def backtest(
     pictures: dict[str, Any] = {}
     told: list[str] = []
     missing: list[str] = []
-    for league, season in leagues_and_seasons(list(context.partition_keys)):
+    cut = seasons_by_league(list(context.partition_keys))
+    for league, season in sorted((code, year) for code, years in cut.items() for year in years):
         with database.transaction() as conn:
             period = one(
                 conn, "backtest", "season_period", league=league, season=season,

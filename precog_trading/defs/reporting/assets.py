@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import ENVIRONMENT, GROUP, OWNERS
-from precog_trading.resources import PostgresResource
 
 
 @dg.asset(
@@ -23,8 +23,8 @@ def performance(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
     from precog_core.config import load_section
+    from precog_dagster.metadata import inline_png, markdown_table, table_metadata
     from precog_trading.config import TradingConfig
-    from precog_trading.defs.metadata import inline_png, markdown_table, table_metadata
     from precog_trading.reports.summary import equity_curve, equity_plot, trading_summary
     from precog_trading.tick.batches import pending_batches
 
@@ -35,8 +35,8 @@ def performance(
         metadata: dict[str, Any] = table_metadata(
             conn,
             "pnl_by_strategy_model",
-            len(summary["pnl"]),
-            summary["pnl"],
+            rows=len(summary["pnl"]),
+            preview=summary["pnl"],
             data_source=summary["data_source"],
             execution_environment=ENVIRONMENT,
             cash=_money(summary["cash"]),

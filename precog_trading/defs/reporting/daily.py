@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import ENVIRONMENT, OWNERS
-from precog_trading.resources import PostgresResource
 
 LEAGUES = ("nfl", "nba", "mlb", "nhl", "ncaaf")
 FIRST_DAY = "2019-01-01"
@@ -41,7 +41,7 @@ def performance_report(
     from datetime import date
 
     from precog_core.paths import home
-    from precog_trading.defs.metadata import inline_png
+    from precog_dagster.metadata import inline_png
     from precog_trading.reports import pages
     from precog_trading.reports.daily import report_of, tell_summary
 

@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from precog_core.errors import PrecogError
-from precog_trading.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 ENVIRONMENT = "paper"
 MAXIMUM_TICKS = 500
@@ -105,7 +105,8 @@ def trading_tick(
     context: dg.AssetExecutionContext, config: TickRange, postgres: PostgresResource
 ) -> Iterator[dg.MaterializeResult]:
     """Finish what an interrupted run left, decide on the waiting batches, settle, account."""
-    from precog_trading.defs.metadata import recent, table_metadata
+    from precog_dagster.metadata import table_metadata
+    from precog_trading.defs.metadata import recent
     from precog_trading.explain.table import newest_trade
     from precog_trading.ledger.statements import one
     from precog_trading.tick.runner import run_pending
@@ -131,7 +132,7 @@ def trading_tick(
         "settlements": {"new_settlements": report.settlements},
         "positions": {"positions_settled": report.positions_settled},
     }
-    common = {
+    common: dict[str, Any] = {
         "execution_environment": ENVIRONMENT,
         "ticks": report.ticks,
         "first_tick": report.first_tick or "none",
@@ -148,8 +149,8 @@ def trading_tick(
                 metadata=table_metadata(
                     conn,
                     table,
-                    count,
-                    recent(conn, table, ENVIRONMENT),
+                    rows=count,
+                    preview=recent(conn, table, ENVIRONMENT),
                     **common,
                     **this_run.get(table, {}),
                 ),

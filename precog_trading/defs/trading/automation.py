@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import ENVIRONMENT, MAXIMUM_TICKS
-from precog_trading.resources import PostgresResource
 
 if TYPE_CHECKING:
     from precog_trading.tick.batches import Batch

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import ENVIRONMENT
-from precog_trading.resources import PostgresResource
 
 
 @dg.asset_check(

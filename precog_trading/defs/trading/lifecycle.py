@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from precog_trading.resources import PostgresResource
+from precog_dagster.resources import PostgresResource
 
 EVERY_MORNING = "30 8 * * *"
 """08:30 UTC: after the trading day, before its report."""

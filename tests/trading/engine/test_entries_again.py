@@ -102,7 +102,7 @@ def test_an_entry_carries_the_plan_of_its_method() -> None:
 ARMS = ("hold", "managed")
 
 
-@pytest.mark.requirement("METH-008")
+@pytest.mark.requirement("METH-008", "VER-005")
 def test_s13_a_game_is_in_one_arm_for_ever() -> None:
     keys = [f"nba:2026:2026-01-{day:02d}:A{n}@B" for day in range(1, 29) for n in range(20)]
     arms = [assigned_arm("exits", ARMS, key) for key in keys]
@@ -117,7 +117,7 @@ def test_s13_a_game_is_in_one_arm_for_ever() -> None:
         assigned_arm("exits", (), "x")
 
 
-@pytest.mark.requirement("METH-008")
+@pytest.mark.requirement("METH-008", "VER-005")
 def test_s13_every_game_is_traded_by_exactly_one_arm() -> None:
     methods = tuple(
         replace(METHOD, name=name, method_id=number, arm=Arm("exits", name, ARMS))

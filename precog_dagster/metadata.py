@@ -12,19 +12,26 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from precog_core.database.queries import load_queries
+from precog_core.text import cell
+
 _PREVIEW_ROWS = 10
-_COLUMNS = """
-SELECT
-    a.attname,
-    format_type(a.atttypid, a.atttypmod),
-    col_description(a.attrelid, a.attnum),
-    NOT a.attnotnull
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = CAST(%s AS REGCLASS)
-  AND a.attnum > 0
-  AND NOT a.attisdropped
-ORDER BY a.attnum
-"""
+
+
+class LeftOut:
+    """Leagues that a run could not work on, with the reasons: warned of, and shown beside it."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._reasons: dict[str, str] = {}
+
+    def __call__(self, league: str, reason: str) -> None:
+        self._context.log.warning(f"{league} is left out: {reason}")
+        self._reasons[league] = reason
+
+    def metadata(self) -> dict[str, Any]:
+        """Entry ``left_out``, where there is any."""
+        return {"left_out": dg.MetadataValue.json(self._reasons)} if self._reasons else {}
 
 
 def table_metadata(
@@ -65,7 +72,9 @@ def column_schema(conn: psycopg.Connection, table: str) -> dg.TableSchema:
                 description=comment,
                 constraints=dg.TableColumnConstraints(nullable=nullable),
             )
-            for name, type_name, comment, nullable in conn.execute(_COLUMNS, (table,))
+            for name, type_name, comment, nullable in load_queries("pages").columns(
+                conn, table=table
+            )
         ]
     )
 
@@ -73,7 +82,7 @@ def column_schema(conn: psycopg.Connection, table: str) -> dg.TableSchema:
 def markdown_table(rows: Sequence[Mapping[str, Any]], limit: int = _PREVIEW_ROWS) -> str:
     """``rows`` as Markdown, at most ``limit`` of them and a line saying how many there are."""
     if not rows:
-        return "no rows"
+        return "no rows yet"
     names = list(rows[0])
     lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     lines += [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows[:limit]]
@@ -89,10 +98,4 @@ def inline_png(title: str, png: bytes) -> dg.MarkdownMetadataValue:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1 else f"{value:.1f}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    return str(value).replace("|", "\\|")
+    return cell(value).replace("|", "\\|")

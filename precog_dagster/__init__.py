@@ -1,0 +1,1 @@
+"""What both code locations say to Dagster the same way: connections, partitions, pages, alerts."""
