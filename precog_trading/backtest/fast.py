@@ -10,19 +10,19 @@ moments are lived in full, like those of the plain replay, which runs alone wher
 not apply.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 
 from precog_core.errors import PrecogError
+from precog_trading.backtest.agenda import Agenda
 from precog_trading.backtest.columns import NONE, instant, microseconds
 from precog_trading.backtest.gate import is_sievable
 from precog_trading.backtest.lazy import LazyDecisions
 from precog_trading.backtest.moments import NEVER, Moments
-from precog_trading.backtest.portfolio import Order, Position
+from precog_trading.backtest.portfolio import Position
 from precog_trading.backtest.replay import (
     PlainReplay,
     Replay,
@@ -30,14 +30,13 @@ from precog_trading.backtest.replay import (
     prediction_batches,
     replay,
 )
-from precog_trading.backtest.triggers import first_trigger, marks, own_columns, trailed
+from precog_trading.backtest.triggers import own_columns
+from precog_trading.backtest.watch import Watch
 from precog_trading.backtest.worth import POINT, Worth
 from precog_trading.engine.decide import decide
-from precog_trading.engine.looks import look_at, mark_of
 from precog_trading.engine.state import (
     Decision,
     OpenBreaker,
-    Portfolio,
     Purpose,
     Tick,
     TickDecisions,
@@ -46,8 +45,7 @@ from precog_trading.engine.state import (
 from precog_trading.exchanges.books import meets_own_quote
 from precog_trading.ledger.risk import OddDecision
 from precog_trading.rules.assumptions import takes_assumptions
-from precog_trading.rules.breakers import CLOSE_ALL, rearmed_at
-from precog_trading.rules.entry_gate import Situation
+from precog_trading.rules.breakers import CLOSE_ALL
 from precog_trading.tick.batches import tick_id
 from precog_trading.tick.loading import TickFacts
 
@@ -96,31 +94,19 @@ class FastReplay(PlainReplay):
         """the candidates that were decided when they were lived"""
         self.exits: dict[int, tuple[Decision, ...]] = {}
         """instant → its exit decisions"""
-        self.entered = np.zeros(len(self.candidates), dtype=np.int16)
-        """of candidates that passed but were not lived: entries of the game by then"""
         self.regimes_at: list[int] = [NONE]
         self.regimes: list[tuple[OpenBreaker, ...]] = [()]
         """the breakers open from each of these instants on"""
-        self._seen: dict[int, int] = {}
-        """by position, the row of the newest quote looked at"""
-        self._trigger: dict[int, int] = {}
-        """by position, the instant of its next possible trigger"""
-        self._wake: dict[str, int] = {}
-        """by order that waits for a quote, when it can be finished"""
-        self._paid_at: dict[int, int] = {}
-        for ended in setup.history.settlements:
-            self._paid_at.setdefault(ended.market, microseconds(ended.known_at))
+        self.watch = Watch(setup, self.facts, self.account)
+        self.agenda = Agenda(setup, self.moments, self.watch, self.account)
+        self.entered = self.agenda.entered
         self._fed = 0
         self._noted: set[int] = set()
         """instants whose far games the risk book was told when they were lived"""
-        self._next = 0
-        self._closed_to: dict[int, int] = {}
-        """by market whose game can be entered no more, the entries made"""
         self._ended = 0
         """positions that had ended when the breakers were last judged"""
         self._echo = False
         """the next tick of any market must be lived: it weighs or judges what this one left"""
-        self._watchful = False
         self._weighed = 0
         """fills when the account was last weighed"""
         self._last = microseconds(self.history.last)
@@ -139,19 +125,19 @@ class FastReplay(PlainReplay):
         self.result.events = int(np.count_nonzero(inside)) + len(self._batches)
         clock = first - 1
         while True:
-            at = self._next_moment(clock)
+            at = self.agenda.next_moment(clock, self.breakers, echo=self._echo)
             at = self._weigh_until(clock, at)
             if at >= last:
                 break
             self._live(at)
             clock = at
-        self._catch_up(self.account.open_positions(), last)
+        self.watch.catch_up(self.account.open_positions(), last)
         self.finish()
         self.result.decisions = LazyDecisions(self)  # type: ignore[assignment]
 
     def _live(self, at: int) -> None:
         now, before = instant(at), self.breakers
-        if self._watchful or self.moments.is_odd(at):
+        if self.agenda.watchful or self.moments.is_odd(at):
             self._live_in_full(at, now)
         else:
             self._echo = False
@@ -163,9 +149,9 @@ class FastReplay(PlainReplay):
     def _live_in_full(self, at: int, now: datetime) -> None:
         """As the plain replay does: every candidate is decided, every holding looked at."""
         entries = [int(self.candidates.market[row]) for row in self.moments.rows_at(at)]
-        looks = sorted(m for m in self.account.held_markets() if self._has_quote(m, at))
+        looks = sorted(m for m in self.account.held_markets() if self.watch.has_quote(m, at))
         # What is looked at, worked or paid out now must stand where its looks have left it.
-        self._catch_up(self.account.open_positions(), at)
+        self.watch.catch_up(self.account.open_positions(), at)
         if self.moments.is_hot(at):
             self._feed(at)
         self.tick(at, entries, looks)
@@ -178,7 +164,7 @@ class FastReplay(PlainReplay):
         self._echo = odd or len(self.account.fills) > self._weighed
         self.worth.sync(self.books.of(self._account_at))
         for position in self.account.open_positions():
-            self._looked(position, at)
+            self.watch.looked(position, at)
 
     def _judge(
         self, facts: TickFacts, entries: Sequence[int], looks: Sequence[int], now: datetime
@@ -193,10 +179,10 @@ class FastReplay(PlainReplay):
         if self._account_at not in account.cash:
             raise PrecogError("the account must be opened by a moment that is lived in full")
         held = account.open_positions()
-        pays = any(self._paid_at.get(p.market, NEVER) <= at for p in held)
-        orders = [order for order in account.working if self._is_due(order, at)]
+        pays = any(self.agenda.paid_at.get(p.market, NEVER) <= at for p in held)
+        orders = [order for order in account.working if self.agenda.is_due(order, at)]
         touched = {account.place(order.row["market_id"]) for order in orders}
-        self._catch_up(
+        self.watch.catch_up(
             held if pays else [p for market in touched for p in account.open.get(market, ())], at
         )
         if orders:
@@ -208,11 +194,11 @@ class FastReplay(PlainReplay):
         calm = self._is_calm(at, equity)
         if not calm and self._judged({}, now) and account.working:
             touched |= account.working_in
-            self._catch_up([p for market in touched for p in account.open.get(market, ())], at)
+            self.watch.catch_up([p for market in touched for p in account.open.get(market, ())], at)
             self._cancel(now)
         for market in touched:
             for position in account.open.get(market, ()):
-                self._touched(position, at)
+                self.watch.touched(position, at)
         self.clock = now
         if self._decide_lean(at, now):
             fills = len(account.fills)
@@ -221,19 +207,19 @@ class FastReplay(PlainReplay):
             self._echo = len(account.fills) > fills
             if self._echo:
                 for position in account.open_positions():
-                    self._looked(position, at)
+                    self.watch.looked(position, at)
 
     # -- deciding ----------------------------------------------------------------------------------
 
     def _decide_lean(self, at: int, now: datetime) -> bool:
         """Ask about the candidates and positions that matter; whether an order was committed."""
-        wanted = [] if self.breakers else self._wanted(at)
+        wanted = [] if self.breakers else self.agenda.wanted(at)
         closing = any(breaker.action == CLOSE_ALL for breaker in self.breakers)
         looked = [
             position
             for position in self.account.open_positions()
-            if self._trigger[position.position_id] == at
-            or (closing and self._has_quote(position.market, at))
+            if self.watch.trigger[position.position_id] == at
+            or (closing and self.watch.has_quote(position.market, at))
             or self.moments.is_again(position.market, at)
         ]
         if not wanted and not looked:
@@ -241,36 +227,23 @@ class FastReplay(PlainReplay):
         concluded = self._decided(at, now, wanted, looked)
         # A candidate that only a cap keeps out may sell whatever is quoted now.
         if any((d.skip_reason or "").startswith(_CAP) for d in concluded.decisions):
-            looked = [p for p in self.account.open_positions() if self._has_quote(p.market, at)]
+            looked = [
+                p for p in self.account.open_positions() if self.watch.has_quote(p.market, at)
+            ]
             concluded = self._decided(at, now, wanted, looked)
         took = self._conclude(concluded, self._fresh, self._spoken)
         self._file(at, self.result.decisions)
         self.result.decisions = []
         for position in looked:
-            self._looked(position, at)
+            self.watch.looked(position, at)
         return took
-
-    def _wanted(self, at: int) -> list[int]:
-        """The markets of the moment with a candidate that passes and whose game was not entered."""
-        moments, cap = self.moments, self.setup.config.gate.already_entered
-        wanted: list[int] = []
-        while self._next < len(moments.survivors) and moments.survivors_at[self._next] <= at:
-            if moments.survivors_at[self._next] == at:
-                index, market = moments.survivors[self._next], moments.survivors_in[self._next]
-                made = self._entries_in_game(market)
-                if made >= cap:
-                    self.entered[index] = made
-                else:
-                    wanted.append(market)
-            self._next += 1
-        return wanted
 
     def _decided(
         self, at: int, now: datetime, wanted: Sequence[int], looked: Sequence[Position]
     ) -> TickDecisions:
         """What ``decide`` says of some markets' candidates and some positions."""
         history, account, quotes = self.history, self.account, self.history.quotes
-        self._catch_up(looked, at)
+        self.watch.catch_up(looked, at)
         markets = sorted({*wanted, *(position.market for position in looked)})
         newest = {}
         for market in {*markets, *account.held_markets()}:
@@ -314,67 +287,6 @@ class FastReplay(PlainReplay):
                 sides.setdefault(index, []).append(decision)
         self.decided.update((index, tuple(both)) for index, both in sides.items())
 
-    # -- positions ---------------------------------------------------------------------------------
-
-    def _touched(self, position: Position, at: int) -> None:
-        """A position that was opened or changed before the look of this moment."""
-        if position.position_id not in self._seen:
-            row = self.history.quotes.latest(position.market, at)
-            seen = -1 if row is None else row
-            # The quote of this very moment is still to be looked at.
-            self._seen[position.position_id] = seen - self._has_quote(position.market, at)
-        self._watch(position, at)
-
-    def _looked(self, position: Position, at: int) -> None:
-        """A position that was looked at, or opened after the look: the next quote is next."""
-        row = self.history.quotes.latest(position.market, at)
-        self._seen[position.position_id] = -1 if row is None else row
-        self._watch(position, at)
-
-    def _watch(self, position: Position, at: int) -> None:
-        """Find the position's next possible trigger."""
-        quotes, market = self.history.quotes, position.market
-        start, end = self._seen[position.position_id] + 1, int(quotes.starts[market + 1])
-        row = self.history.markets[market]
-        hit = first_trigger(
-            self.account.as_seen(position), self.facts.market(market, instant(at)),
-            self.history.predictions.get(row["game_id"], ()), quotes, start, end,
-            self.setup.config,
-        )  # fmt: skip
-        self._trigger[position.position_id] = NEVER if hit is None else int(quotes.known_at[hit])
-
-    def _catch_up(self, positions: Iterable[Position], at: int) -> None:
-        """Look at positions as of the last quote before ``at`` that nobody looked at."""
-        quotes = self.history.quotes
-        for position in positions:
-            seen = self._seen.get(position.position_id)
-            if seen is None:
-                continue
-            last = self._rows_before(position.market, at) - 1
-            if last <= seen:
-                continue
-            bid, ask = own_columns(quotes, position.row["side"], seen + 1, last + 1)
-            mark = marks(bid, ask)
-            known = self.account.as_seen(position)
-            now = instant(int(quotes.known_at[last]))
-            facts = self.facts.market(position.market, now)
-            state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
-            situation = Situation(state, Tick("", now, self.setup.environment), self.setup.config)
-            known = replace(known, trailing=trailed(known, mark[:-1]))
-            quote = quotes.quote(last, facts.market_id)
-            self.account.mark(mark_of(look_at(known, quote, (), None, situation), situation))
-            self._seen[position.position_id] = last
-
-    def _rows_before(self, market: int, at: int) -> int:
-        """Where the rows of a market known before an instant end."""
-        quotes = self.history.quotes
-        start, end = int(quotes.starts[market]), int(quotes.starts[market + 1])
-        return start + int(quotes.known_at[start:end].searchsorted(at, side="left"))
-
-    def _has_quote(self, market: int, at: int) -> bool:
-        quotes, row = self.history.quotes, self._rows_before(market, at)
-        return row < int(quotes.starts[market + 1]) and int(quotes.known_at[row]) == at
-
     # -- worth -------------------------------------------------------------------------------------
 
     def _is_calm(self, at: int, equity: int) -> bool:
@@ -397,7 +309,7 @@ class FastReplay(PlainReplay):
             if row is not None:
                 bid = int(own_columns(quotes, position.row["side"], row, row + 1)[0][0])
             if bid == NONE:
-                self._catch_up([position], at)
+                self.watch.catch_up([position], at)
                 mark = position.row["current_price"]
                 bid = int((position.row["entry_price"] if mark is None else mark) * 1_000_000)
             value += bid * int(position.row["quantity"] * 100)
@@ -441,105 +353,3 @@ class FastReplay(PlainReplay):
                     Decimal(distance).scaleb(-6),
                 )  # fmt: skip
                 self.books.of(row["platform_id"]).odd(odd)
-
-    # -- the next moment ---------------------------------------------------------------------------
-
-    def _next_moment(self, clock: int) -> int:
-        """The first instant after ``clock`` at which something must be lived."""
-        account = self.account
-        tripped = {breaker.breaker_type for breaker in self.breakers}
-        self._watchful = (
-            self._echo
-            or any(order.status == "resting" for order in account.working)
-            or ("edge_anomaly" not in tripped and self.moments.is_hot(clock))
-            or ("trade_burst" not in tripped and self._trades_burst(clock))
-        )
-        if self._watchful:
-            return self._next_tick(clock + 1)
-        held = account.open_positions()
-        moment = self.moments.next_odd(clock)
-        if not self.breakers:
-            moment = min(moment, self._next_survivor(clock))
-        elif any(breaker.action == CLOSE_ALL for breaker in self.breakers):
-            for position in held:
-                moment = min(moment, self._next_quote(position.market, clock + 1))
-        wake = min((self._wakes(order) for order in account.working), default=NEVER)
-        for position in held:
-            wake = min(wake, self._paid_at.get(position.market, NEVER))
-            moment = min(
-                moment, self._trigger[position.position_id],
-                self.moments.next_again(position.market, clock),
-            )  # fmt: skip
-        # While a breaker is open every candidate is refused; the morning's first tick re-arms it.
-        rearm_at = self.setup.config.replay.rearm_at
-        for breaker in self.breakers:
-            wake = min(wake, microseconds(rearmed_at(breaker.triggered_at, rearm_at)))
-        if wake < moment:
-            moment = min(moment, self._next_tick(max(wake, clock + 1)))
-        return moment
-
-    def _trades_burst(self, clock: int) -> bool:
-        """Whether so many trades lie in the breaker's window that the next tick may trip it."""
-        burst, trades = self.setup.config.breaker.trade_burst, self.account.trades
-        if len(trades) < burst.count or clock <= 0:
-            return False
-        since = instant(clock) - timedelta(seconds=burst.window_s)
-        return bool(trades[-burst.count]["event_ts"] > since)
-
-    def _next_survivor(self, clock: int) -> int:
-        """The next candidate that passes the gate and whose game was not entered yet."""
-        moments, cap = self.moments, self.setup.config.gate.already_entered
-        while self._next < len(moments.survivors):
-            at = moments.survivors_at[self._next]
-            if at > clock:
-                market = moments.survivors_in[self._next]
-                made = self._closed_to.get(market)
-                if made is None:
-                    made = self._entries_in_game(market)
-                    # An order that waits may end without a fill and undo its entry.
-                    if made < cap or (self.account.working and not self._is_filled(market)):
-                        return at
-                    self._closed_to[market] = made
-                self.entered[moments.survivors[self._next]] = made
-            self._next += 1
-        return NEVER
-
-    def _entries_in_game(self, market: int) -> int:
-        return self.account.entries_in_game(self.history.markets[market]["game_id"])
-
-    def _is_filled(self, market: int) -> bool:
-        return market in self.account.open or not self.account.holds(market)
-
-    def _is_due(self, order: Order, at: int) -> bool:
-        return self._wakes(order) <= at
-
-    def _wakes(self, order: Order) -> int:
-        """When a waiting order can be finished: at its next quote, or when none has come, or at
-        once when what it would sell is gone."""
-        row = order.row
-        name = row["client_order_id"]
-        if row["reduce_only"] and self.account.place(row["market_id"]) not in self.account.open:
-            return NONE
-        wake = self._wake.get(name)
-        if wake is None:
-            sent_at = row["sent_at"] or row["decided_at"]
-            until = sent_at + timedelta(seconds=self.setup.config.paper.next_quote_s)
-            quotes = self.history.quotes
-            rows = quotes.following(
-                self.account.place(row["market_id"]), microseconds(row["quote_observed_at"]),
-                microseconds(sent_at), microseconds(until),
-            )  # fmt: skip
-            known = [int(quotes.known_at[number]) for number in rows[:1]]
-            wake = self._wake[name] = min([*known, microseconds(until)])
-        return wake
-
-    def _next_tick(self, at: int) -> int:
-        """The first instant from ``at`` on with a candidate or a quote of something held."""
-        found = self.moments.next_instant(at)
-        for market in self.account.held_markets():
-            found = min(found, self._next_quote(market, at))
-        return found
-
-    def _next_quote(self, market: int, at: int) -> int:
-        quotes, row = self.history.quotes, self._rows_before(market, at)
-        return int(quotes.known_at[row]) if row < int(quotes.starts[market + 1]) else NEVER
