@@ -42,10 +42,14 @@ def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
     ]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
     for run in runs:
-        if "dagster/backfill" not in run.tags or OURS in run.tags:
-            # Keeps Dagster from retrying on its own what the bootstrap, a sensor or a schedule is
-            # about to request again. A person's backfill has nobody else to go on with it.
-            instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
+        retries = 0
+        if "dagster/backfill" in run.tags and OURS not in run.tags:
+            # Nobody else goes on with a person's backfill: one retry more than there were, because
+            # a stopped installation is no fault of the run. What the bootstrap, a sensor or a
+            # schedule launched is requested by them again and must not also be retried.
+            group = instance.get_run_group(run.run_id)
+            retries = len(list(group[1])) if group else 1
+        instance.add_run_tags(run.run_id, {"dagster/max_retries": str(retries)})
         instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(runs)

@@ -108,7 +108,7 @@ def mail_down(rig: Rig) -> None:
     """The mail server is away while somebody halts trading; then it is back."""
     rig.mail.stop()
     rig.break_it("the mail server is down; somebody halts trading")
-    rig.precog("halt", "--reason", "drill")
+    rig.precog("halt", "--reason", "drill: the mail is down")
     rig.see_alert("kill_switch")
     rig.wait("the file has it", lambda: _sent(rig, "file", "sent"))
     rig.wait("the terminal has it", lambda: _sent(rig, "console", "sent"))
@@ -122,13 +122,13 @@ def mail_down(rig: Rig) -> None:
     rig._began = time.monotonic()
     rig.wait("the mail arrives", lambda: rig.mails("kill_switch") >= 1, 300)
     rig.recovered()
-    rig.precog("resume", "--reason", "drill")
+    rig.precog("resume", "--reason", "drill: the mail is back")
 
 
 def nobody_answers(rig: Rig) -> None:
     """A critical alert that nobody takes is told again; once taken it is silent."""
     if not rig.alert("kill_switch"):
-        rig.precog("halt", "--reason", "drill")
+        rig.precog("halt", "--reason", "drill: nobody answers")
         rig.see_alert("kill_switch")
     rig.break_it("nobody acknowledges the critical alert")
     before = rig.mails("kill_switch")
@@ -149,7 +149,7 @@ def nobody_answers(rig: Rig) -> None:
         " AND notification_deliveries.status = 'sent'"
     )
     rig.check(f"{sent} mails in the log, {told} received", sent == told)
-    rig.precog("resume", "--reason", "drill over")
+    rig.precog("resume", "--reason", "drill: somebody answered")
     rig.seen.by_itself = "no: `precog alerts ack` ends the reminders"
     rig.recovered()
 
