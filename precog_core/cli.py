@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.models import CommandInfo, TyperInfo
 
 from precog_core.build_info import git_dirty, git_sha
 from precog_core.env_files import load_env_files
@@ -15,6 +16,17 @@ from precog_core.logging import configure_logging, log_folder
 from precog_core.secrets import masked
 
 _log = logging.getLogger("precog_core.cli")
+# How `precog --help` groups what the packages register; anything else stands under "More".
+_PANELS = {
+    "Begin": ("up", "bootstrap", "status", "summary", "doctor", "logs"),
+    "Trade": (
+        "edges", "approve", "positions", "trades", "pnl", "methods", "backtest", "monitor", "halt",
+        "resume", "close", "breakers", "paper",
+    ),
+    "Ask why": ("explain", "ledger", "audit", "report"),
+    "Data and models": ("games", "quotes", "ratings", "models", "elo", "matrix", "kalshi"),
+    "Keep it running": ("alerts", "config", "db", "backup", "restore", "env", "requirements"),
+}  # fmt: skip
 UNEXPECTED_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -28,7 +40,12 @@ def build_app() -> typer.Typer:
     """The application with the commands of every installed package, in their order of name."""
     app = typer.Typer(
         name="precog",
-        help="Game results and market prices into calibrated probabilities and accountable trades.",
+        help=(
+            "Game results and market prices into calibrated probabilities and accountable trades."
+            "\n\nBegin with `precog up`, then `precog status` and `precog explain trade 1`; "
+            "docs/user-guide.md has a section per task. Exit codes: 0 done, 1 refused or a check "
+            "failed, 2 a wrong option, 70 a defect."
+        ),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -47,7 +64,22 @@ def build_app() -> typer.Typer:
 
     for entry in sorted(importlib.metadata.entry_points(group="precog.commands")):
         entry.load()(app)
+    _group(app)
     return app
+
+
+def _group(app: typer.Typer) -> None:
+    """Give every command its panel in the help, and the order of the panels."""
+    place = {name: (panel, n) for panel, names in _PANELS.items() for n, name in enumerate(names)}
+    panels = list(_PANELS)
+
+    def position(each: CommandInfo | TyperInfo) -> tuple[int, int]:
+        panel, n = place.get(str(each.name), ("More", 0))
+        each.rich_help_panel = panel
+        return (panels.index(panel) if panel in panels else len(panels), n)
+
+    app.registered_commands.sort(key=position)
+    app.registered_groups.sort(key=position)
 
 
 def _print_version(asked: bool) -> None:

@@ -14,8 +14,8 @@ from precog_core.errors import PrecogError
 from precog_core.kalshi.commands import kalshi
 from precog_core.sections import declare_section
 
-games = typer.Typer(help="Games of this home.", no_args_is_help=True)
-quotes = typer.Typer(help="Quotes of this home.", no_args_is_help=True)
+games = typer.Typer(help="Games by hand.", no_args_is_help=True)
+quotes = typer.Typer(help="Quotes by hand, or recorded ones from a folder.", no_args_is_help=True)
 
 _SECTIONS = {
     "models": "training.config:ModelsConfig",

@@ -197,3 +197,9 @@ def test_config_show_of_a_new_home_creates_nothing(tmp_path: Path) -> None:
     wrong = RUNNER.invoke(app, ["config", "show", "sytem"])
     assert isinstance(wrong.exception, PrecogError)
     assert "there is no section 'sytem'" in str(wrong.exception)
+
+
+def test_every_command_has_its_place_in_the_help() -> None:
+    app = cli.build_app()
+    registered = [*app.registered_commands, *app.registered_groups]
+    assert [each.name for each in registered if each.rich_help_panel == "More"] == ["alert"]
