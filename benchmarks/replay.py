@@ -6,7 +6,10 @@ interval from the games before. Prints a table and, with ``--json``, one object.
 seconds of the process that replays. ``engine`` is the replay alone; ``total`` adds reading the
 files and building what the engine reads, not storing the result: a run that stores is
 ``precog backtest``. With ``--with-nautilus`` nautilus_trader is installed into an environment made
-for this run and replays the same minutes beside it (replay_nautilus.py).
+for this run and replays the same minutes beside it (replay_nautilus.py); ``--nautilus-python``
+names the Python of an environment that has it already. A refusal is made into a decision row when
+it is read: what that costs is measured over the first of them. The plain loop touches every quote
+in Python and decides nothing: it is there for scale.
 
     python benchmarks/replay.py --copies 1,5 --with-nautilus --json
 """
@@ -14,6 +17,7 @@ for this run and replays the same minutes beside it (replay_nautilus.py).
 import argparse
 import csv
 import gzip
+import itertools
 import json
 import math
 import os
@@ -23,6 +27,7 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -46,6 +51,7 @@ YEAR = timedelta(days=364)
 CANDLES = DATA / "kalshi_nba_2025_candles_1m.csv.gz"
 NAUTILUS = "nautilus_trader==1.221.0"
 PLAIN_MARKETS = 6
+READ = 50_000
 _TABLE = ("strategy", "copies", "events", "decisions", "moments_lived", "positions", "engine_s",
           "engine_events_per_s", "total_events_per_s", "microseconds_per_decision",
           "peak_mb")  # fmt: skip
@@ -53,10 +59,13 @@ _TABLE = ("strategy", "copies", "events", "decisions", "moments_lived", "positio
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--copies", default="1", help="seasons in a row: 1,5,50; 5 takes minutes")
+    parser.add_argument(
+        "--copies", default="1", help="seasons in a row: 1,5,20,50; 50 take minutes"
+    )
     parser.add_argument(
         "--with-nautilus", action="store_true", help=f"replay beside {NAUTILUS}, installed for it"
     )
+    parser.add_argument("--nautilus-python", help="Python of an environment that has it")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     started = time.process_time()
@@ -88,11 +97,16 @@ def main() -> None:
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             }
             report["growth"].append(found)
+            if len(report["growth"]) == 1:
+                report["microseconds_to_read_a_decision"] = reading(run.result.decisions)
+                report["loop_events_per_s"] = loop(setup)
+            del setup, run
     first = report["growth"][0]  # all the rules, exits included
     report["engine_events_per_s"] = first["engine_events_per_s"]
     report["total_events_per_s"] = first["total_events_per_s"]
     report["plain_events_per_s"] = plain(games, bars)
-    report["nautilus"] = nautilus() if arguments.with_nautilus else None
+    wanted = arguments.with_nautilus or arguments.nautilus_python
+    report["nautilus"] = nautilus(arguments.nautilus_python) if wanted else None
     report["nautilus_ratio"] = (
         round(report["engine_events_per_s"] / report["nautilus"]["engine_events_per_s"], 2)
         if report["nautilus"]
@@ -112,6 +126,8 @@ def print_table(report: dict[str, Any]) -> None:
     for line in texts:
         print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
     print(f"plain replay, every moment lived: {report['plain_events_per_s']:,} events/s")
+    print(f"a Python loop over the quotes that decides nothing: {report['loop_events_per_s']:,}")
+    print(f"reading a decision: {report['microseconds_to_read_a_decision']} microseconds")
     if report["nautilus"] is None:
         print("nautilus_trader: not measured (--with-nautilus)")
         return
@@ -122,13 +138,33 @@ def print_table(report: dict[str, Any]) -> None:
     )
 
 
-def nautilus() -> dict[str, Any]:
-    """The same minutes through nautilus_trader in an environment of its own, removed after."""
+def reading(decisions: Iterable[Any]) -> float:
+    """Microseconds to make a decision row of a refusal, over the first of them."""
+    started = time.process_time()
+    count = sum(1 for _ in itertools.islice(decisions, READ))
+    return round(1e6 * (time.process_time() - started) / count, 1)
+
+
+def loop(setup: Setup) -> int:
+    """Events per second of a loop that looks at bid and ask of every quote and does nothing."""
+    quotes = setup.history.quotes
+    started = time.process_time()
+    wide = 0
+    for bid, ask in zip(quotes.yes_bid.tolist(), quotes.yes_ask.tolist(), strict=True):
+        if bid == NONE or ask == NONE or ask - bid > 30_000:
+            wide += 1
+    return round(len(quotes) / (time.process_time() - started))
+
+
+def nautilus(installed: str | None) -> dict[str, Any]:
+    """The same minutes through nautilus_trader, in an environment of its own that is removed after
+    where none is named."""
     with tempfile.TemporaryDirectory(prefix="precog-nautilus-") as folder:
-        venv.create(folder, with_pip=True)
-        python = f"{folder}/bin/python"
-        install = [python, "-m", "pip", "install", "--quiet", NAUTILUS]
-        subprocess.run(install, check=True, cwd=folder, stdout=sys.stderr)
+        python = installed or f"{folder}/bin/python"
+        if installed is None:
+            venv.create(folder, with_pip=True)
+            install = [python, "-m", "pip", "install", "--quiet", NAUTILUS]
+            subprocess.run(install, check=True, cwd=folder, stdout=sys.stderr)
         script = Path(__file__).resolve().with_name("replay_nautilus.py")
         replay = [python, str(script), str(CANDLES)]
         done = subprocess.run(replay, check=True, cwd=folder, stdout=subprocess.PIPE, text=True)
@@ -236,7 +272,7 @@ def season(
 
 def _market(place: int, ticker: str, tip: datetime, yes_home: bool) -> dict[str, Any]:
     return {
-        "market_id": place + 1, "ticker": f"{ticker}-{place:06d}", "platform_id": "kalshi",
+        "market_id": place + 1, "ticker": f"{place:06d}-{ticker}", "platform_id": "kalshi",
         "market_type": "binary", "event_id": place + 1, "yes_team_id": 2 * place + (not yes_home),
         "series_id": 1, "platform_status": "active", "platform_type": "trading",
         "venue_environment": "prod", "game_id": place + 1, "game_key": f"nba:{place}",

@@ -18,6 +18,22 @@ from precog_core.text import cell
 _PREVIEW_ROWS = 10
 
 
+class LeftOut:
+    """Leagues that a run could not work on, with the reasons: warned of, and shown beside it."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._reasons: dict[str, str] = {}
+
+    def __call__(self, league: str, reason: str) -> None:
+        self._context.log.warning(f"{league} is left out: {reason}")
+        self._reasons[league] = reason
+
+    def metadata(self) -> dict[str, Any]:
+        """Entry ``left_out``, where there is any."""
+        return {"left_out": dg.MetadataValue.json(self._reasons)} if self._reasons else {}
+
+
 def table_metadata(
     conn: psycopg.Connection,
     table: str,

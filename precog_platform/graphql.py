@@ -87,7 +87,7 @@ _OPEN_BACKFILLS = """
 query OpenBackfills {
   partitionBackfillsOrError(status: REQUESTED) {
     __typename
-    ... on PartitionBackfills { results { id } }
+    ... on PartitionBackfills { results { id tags { key value } } }
     ... on PythonError { message }
   }
 }"""
@@ -157,29 +157,39 @@ class DagsterClient:
         """Materialise assets in one run; partitions come as tags. Returns the run id."""
         return self._launch(location, "__ASSET_JOB", assets, tags, None)
 
-    def launch_backfill(self, assets: list[str], partitions: list[str], title: str) -> str:
-        """Start an asset backfill; the daemon submits its runs. Returns the backfill id."""
+    def launch_backfill(
+        self,
+        assets: list[str],
+        partitions: list[str],
+        title: str,
+        tags: dict[str, str] | None = None,
+    ) -> str:
+        """Start an asset backfill; the daemon submits its runs, which carry ``tags`` too.
+
+        Returns the backfill id.
+        """
         params = {
             "assetSelection": [{"path": [name]} for name in assets],
             "partitionNames": partitions,
             "title": title,
-            "tags": [],
+            "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
         }
         answer = self.call(_LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
         if answer["__typename"] != "LaunchBackfillSuccess":
             raise _refused("the backfill", answer)
         return str(answer["backfillId"])
 
-    def cancel_open_backfills(self) -> int:
-        """Cancel backfills that still wait for the daemon; returns how many."""
+    def cancel_open_backfills(self, tag: str) -> int:
+        """Cancel backfills with ``tag`` that still wait for the daemon; returns how many."""
         answer = self.call(_OPEN_BACKFILLS)["partitionBackfillsOrError"]
         if answer["__typename"] != "PartitionBackfills":
             raise _refused("the list of backfills", answer)
-        for row in answer["results"]:
+        found = [row for row in answer["results"] if tag in (one["key"] for one in row["tags"])]
+        for row in found:
             outcome = self.call(_CANCEL_BACKFILL, id=row["id"])["cancelPartitionBackfill"]
             if outcome["__typename"] != "CancelBackfillSuccess":
                 raise _refused(f"the cancellation of backfill {row['id']}", outcome)
-        return len(answer["results"])
+        return len(found)
 
     def run(self, run_id: str) -> Run:
         """One run by id."""

@@ -11,6 +11,7 @@ from precog_platform.environment import (
     prepare_dagster_home,
     process_environment,
 )
+from precog_platform.launchers import OURS
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -41,8 +42,14 @@ def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
     ]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
     for run in runs:
-        # The tag keeps Dagster from retrying on its own what the bootstrap is about to repeat.
-        instance.add_run_tags(run.run_id, {"dagster/max_retries": "0"})
+        retries = 0
+        if "dagster/backfill" in run.tags and OURS not in run.tags:
+            # Nobody else goes on with a person's backfill: one retry more than there were, because
+            # a stopped installation is no fault of the run. What the bootstrap, a sensor or a
+            # schedule launched is requested by them again and must not also be retried.
+            group = instance.get_run_group(run.run_id)
+            retries = len(list(group[1])) if group else 1
+        instance.add_run_tags(run.run_id, {"dagster/max_retries": str(retries)})
         instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(runs)

@@ -18,6 +18,8 @@ PIPELINES = "pipelines"
 TRADING = "trading"
 TRADING_JOB = "trading"
 TRADING_SENSOR = "trading_sensor"
+# On what the bootstrap launches and therefore repeats by itself.
+OURS = "precog/bootstrap"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 _POLL_S = 0.5
@@ -56,7 +58,7 @@ class ServedLauncher:
         self._require_alive = require_alive
 
     def backfill(self, assets: list[str], partitions: list[str], title: str) -> None:
-        backfill_id = self._client.launch_backfill(assets, partitions, title)
+        backfill_id = self._client.launch_backfill(assets, partitions, title, {OURS: "true"})
         self._wait(lambda: self._client.runs({"tags": [_tag("dagster/backfill", backfill_id)]}))
 
     def assets(self, location: str, assets: list[str], first: str | None, last: str | None) -> None:

@@ -24,7 +24,7 @@ from precog_platform.graphql import DagsterClient
 from precog_platform.headless import seasons_of
 from precog_platform.instance import close_orphaned_runs, prepare_home
 from precog_platform.keeper import Keeper, Restart
-from precog_platform.launchers import PIPELINES, TRADING, ServedLauncher
+from precog_platform.launchers import OURS, PIPELINES, TRADING, ServedLauncher
 from precog_platform.processes import (
     Server,
     Supervisor,
@@ -155,8 +155,9 @@ def _start_servers(
     supervisor.wait_until(
         webserver, lambda: client.require_locations(set(_MODULES)), _START_TIMEOUT_S
     )
-    # A backfill that a killed predecessor requested would run beside the one we are to launch.
-    client.cancel_open_backfills()
+    # What a killed bootstrap requested would run beside what we are to launch. A person's backfill
+    # stays: the daemon takes it up again.
+    client.cancel_open_backfills(OURS)
     supervisor.start("daemon", ["-m", "dagster._daemon", "run", "-w", str(workspace)])
     if own_mlflow:
         # Runs write to its database directly, so nothing has to wait until it answers.

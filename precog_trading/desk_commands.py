@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from precog_core.errors import PrecogError
+from precog_core.options import Environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of this session.")]
@@ -27,7 +28,7 @@ def edges(
         bool, typer.Option("--past", help="Also games that have started; their edge is history.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 30,
-    environment: Annotated[str, typer.Option(help="paper, demo or live.")] = "paper",
+    environment: Annotated[Environment, typer.Option(help="Which account.")] = "paper",
     as_json: AsJson = False,
 ) -> None:
     """Show what each side of an open market is worth now: probability less ask less fee."""
@@ -47,7 +48,7 @@ def edges(
         return print_json({"edges": found})
     return print_table(
         found,
-        "decision_id ticker side true_win_probability market_price expected_value "
+        "decision_id ticker side true_win_probability market_price expected_value strategy_name "
         "recommended_action model_name confidence_level fee known_at kickoff_at",
     )
 

@@ -89,8 +89,9 @@ class Server:
                 conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-# Folders whose tests share something that takes long to make: one worker makes it, once.
-_TOGETHER = ("end_to_end", "training", "predictions")
+# Folders whose tests share something that takes long to make (a filled home, a trained league): one
+# worker makes it, once. The longest group begins first.
+_TOGETHER = {"end_to_end": "homes", "training": "models", "predictions": "models"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,7 +110,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
             folder = file.split("/")[1]
-            return folder if folder in _TOGETHER else file
+            return _TOGETHER.get(folder, file)
 
     return ByFileOrFolder(config, log)
 

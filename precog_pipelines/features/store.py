@@ -201,6 +201,8 @@ def write_features(
     _copy(conn, table.of(fresh) if stored else table, feature_ids, dagster_run_id)
     if stored:
         changed |= _replace(conn, table.of(~fresh), scope, dagster_run_id)
+    if changed:
+        queries.refresh_feature_statistics(conn)
     moments = dict(
         zip(*(n.tolist() for n in np.unique(table.season, return_counts=True)), strict=True)
     )

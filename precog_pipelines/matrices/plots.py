@@ -20,15 +20,6 @@ def matrix_plot(matrix: Matrix) -> "Figure":
     return _curve(matrix.cells, title) if one_row else _heat(matrix.cells, title)
 
 
-def png(figure: "Figure", dpi: int = 70) -> bytes:
-    """The picture as a file's content."""
-    import io
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=dpi)
-    return content.getvalue()
-
-
 def _heat(cells: tuple[Cell, ...], title: str) -> "Figure":
     """States and favourites downwards, leads from left to right; probability and games in a cell.
 

@@ -36,6 +36,37 @@ def _multiplier(form, scale, sign, difference):  # type: ignore[no-untyped-def] 
     return scale
 
 
+@numba.njit(cache=True)
+def code_names(  # type: ignore[no-untyped-def]  # pragma: no cover
+    offsets, content, codes, keys, values, first, count
+):  # fmt: skip
+    """Codes of short names into ``codes``, numbered as they appear, going on from ``count``.
+
+    Name i is ``content[offsets[i]:offsets[i + 1]]``. ``keys`` and ``values`` are a hash table (a
+    power of two of slots, value -1: free), ``first`` gets the row of each new name within this
+    call. Returns the new count, or -1 for a name of more than 7 bytes or too many names.
+    """
+    slots = len(keys)
+    for i in range(len(codes)):
+        begin = offsets[i]
+        size = offsets[i + 1] - begin
+        if size > 7:
+            return -1
+        key = np.uint64(size)
+        for place in range(size):
+            key = (key << np.uint64(8)) | np.uint64(content[begin + place])
+        slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & np.uint64(slots - 1)
+        while values[slot] >= 0 and keys[slot] != key:
+            slot = (slot + np.uint64(1)) & np.uint64(slots - 1)
+        if values[slot] < 0:
+            if count >= len(first):
+                return -1
+            keys[slot], values[slot], first[count] = key, count, i
+            count += 1
+        codes[i] = values[slot]
+    return count
+
+
 @numba.njit(cache=True, error_model="numpy")
 def rate(  # type: ignore[no-untyped-def]  # pragma: no cover
     season, home, away, margin, neutral, advantage, scales, starts, ratings, seasons,

@@ -184,6 +184,7 @@ def write_ratings(
             new.append((*row, model_id, revision + 1))
     if new:
         copy_rows(conn, "elo_rating_history", (*RatingRow._fields, "model_id", "revision"), new)
+        queries.refresh_rating_statistics(conn)
     inserted = sum(revision == 1 for *_, revision in new)
     return Written(model_id, len(rows), inserted=inserted, revised=len(new) - inserted)
 

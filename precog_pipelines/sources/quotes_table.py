@@ -91,6 +91,18 @@ def closing_probabilities(
     return fetch_frame(conn, query, {"league": league, "seasons": list(seasons)})
 
 
+def opening_probabilities(
+    conn: psycopg.Connection, league: str, seasons: Sequence[int]
+) -> "pd.DataFrame":
+    """P(home wins) of the first price known of a game, columns as ``closing_probabilities``.
+
+    One row per game that has one. Games with a closing line alone have none: a file's line carries
+    no earlier value, and none is made up.
+    """
+    query = load_queries("quotes").opening_probabilities.sql
+    return fetch_frame(conn, query, {"league": league, "seasons": list(seasons)})
+
+
 def _market(markets: Mapping[tuple[str, str], int], game_key: str, team: str) -> int:
     try:
         return markets[game_key, team]

@@ -4,7 +4,7 @@ Drawn without pyplot, whose global state and start-up time a batch job does not 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from precog_pipelines.training.metrics import Bin
 
@@ -25,6 +25,8 @@ _COLOURS = {
     "xgboost": "#d62728",
     "logistic": "#9467bd",
     "ensemble": "#ff7f0e",
+    "opening_market": "#98df8a",
+    "market_anchored": "#17becf",
 }
 
 
@@ -84,6 +86,39 @@ def seasons_plot(
     return figure
 
 
+def comparison_plot(rows: "Sequence[Mapping[str, Any]]", title: str) -> "Figure":
+    """Brier score of every contestant with its 95 % interval, and its distance to the market.
+
+    ``rows`` are those of ``training.summary.rows_of``, the best first.
+    """
+    figure = blank_figure(10, 1.5 + 0.42 * len(rows))
+    left, right = figure.subplots(1, 2, sharey=True)
+    places = range(len(rows))
+    for place, row in zip(places, rows, strict=True):
+        colour = _COLOURS.get(row["model"], "#333333")
+        left.errorbar(
+            row["brier"], place, xerr=[[row["brier"] - row["brier_low"]],
+                                       [row["brier_high"] - row["brier"]]],
+            fmt="o", capsize=3, color=colour,
+        )  # fmt: skip
+        if row["brier_vs_market"] is not None:
+            gap = row["brier_vs_market"]
+            right.errorbar(
+                gap, place, xerr=[[gap - row["low"]], [row["high"] - gap]], fmt="o", capsize=3,
+                color=colour,
+            )  # fmt: skip
+    left.set_yticks(places, [f"{row['label'].split(' (')[0]}  {row['brier']:.4f}" for row in rows])
+    left.invert_yaxis()
+    left.set(xlabel="Brier score, 95 % (lower is better)")
+    right.axvline(0, color=_COLOURS["market"], linewidth=1)
+    priced = any(row["brier_vs_market"] is not None for row in rows)
+    right.set(xlabel="behind the closing market, 95 %" if priced else "no market price is known")
+    for axes in (left, right):
+        axes.grid(axis="x", linewidth=0.3)
+    figure.suptitle(title, fontsize="medium")
+    return figure
+
+
 def rating_history_plot(ratings: "pd.DataFrame", title: str, most: int = 64) -> "Figure":
     """One small panel a team: its rating after every game, the best team first.
 
@@ -132,3 +167,12 @@ def blank_figure(width: float, height: float) -> "Figure":
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def png(figure: "Figure", dpi: int = 70) -> bytes:
+    """The picture as a file's content."""
+    import io
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from precog_pipelines.training.estimator import Platt
+from precog_pipelines.training.calibration import Calibration, as_document, from_document
 from precog_pipelines.training.logistic import Logistic, logistic_from
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _MODEL = "seasons.json"
 
 
 def save(
-    names: Sequence[str], fits: Mapping[int, tuple[Mapping[str, Any], Platt]], folder: Path
+    names: Sequence[str], fits: Mapping[int, tuple[Mapping[str, Any], Calibration]], folder: Path
 ) -> None:
     """Write every season's fit (its document and scaling) into ``folder``, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,9 +30,9 @@ def save(
         "seasons": {
             str(season): {
                 "model": model,
-                "calibration": {"slope": platt.slope, "intercept": platt.intercept},
+                "calibration": as_document(scaling),
             }
-            for season, (model, platt) in fits.items()
+            for season, (model, scaling) in fits.items()
         },
     }
     (folder / _MODEL).write_text(json.dumps(document, indent=2, sort_keys=True))
@@ -42,7 +42,7 @@ class SeasonRegression:
     """What ``mlflow.pyfunc.load_model`` wraps: features and season in, frame with p_home out."""
 
     def __init__(
-        self, feature_names: Sequence[str], fits: Mapping[int, tuple[Logistic, Platt]]
+        self, feature_names: Sequence[str], fits: Mapping[int, tuple[Logistic, Calibration]]
     ) -> None:
         self.feature_names = tuple(feature_names)
         self._fits = dict(fits)
@@ -59,15 +59,15 @@ class SeasonRegression:
         for season, games in features.groupby("season"):
             place = bisect_right(self._seasons, int(season))
             if place:
-                model, platt = self._fits[self._seasons[place - 1]]
-                p[games.index] = platt(model.predict(games))
+                model, scaling = self._fits[self._seasons[place - 1]]
+                p[games.index] = scaling(model.predict(games))
         return p.to_frame("p_home")
 
 
 def _load_pyfunc(path: str) -> SeasonRegression:
     document = json.loads((Path(path) / _MODEL).read_text())
     fits = {
-        int(season): (logistic_from(fit["model"]), Platt(**fit["calibration"]))
+        int(season): (logistic_from(fit["model"]), from_document(fit["calibration"]))
         for season, fit in document["seasons"].items()
     }
     return SeasonRegression(document["feature_names"], fits)

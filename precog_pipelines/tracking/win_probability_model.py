@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from precog_pipelines.training.estimator import Platt, Trees, predict_raw
+from precog_pipelines.training.calibration import Calibration, as_document, from_document
+from precog_pipelines.training.estimator import Trees, predict_raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +20,14 @@ _BOOSTER = "booster.json"
 _MODEL = "model.json"
 
 
-def save(trees: Trees, platt: Platt, folder: Path) -> None:
+def save(trees: Trees, scaling: Calibration, folder: Path) -> None:
     """Write the model's two files into ``folder``, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _BOOSTER).write_bytes(trees.document)
     description = {
         "feature_names": list(trees.feature_names),
         "rounds": trees.rounds,
-        "calibration": {"slope": platt.slope, "intercept": platt.intercept},
+        "calibration": as_document(scaling),
     }
     (folder / _MODEL).write_text(json.dumps(description, indent=2, sort_keys=True))
 
@@ -34,17 +35,17 @@ def save(trees: Trees, platt: Platt, folder: Path) -> None:
 class WinProbabilityModel:
     """What ``mlflow.pyfunc.load_model`` wraps: ``predict(features) -> frame with p_home``."""
 
-    def __init__(self, trees: Trees, platt: Platt) -> None:
+    def __init__(self, trees: Trees, scaling: Calibration) -> None:
         self.feature_names = trees.feature_names
         self._booster = trees.booster()
-        self._platt = platt
+        self._scaling = scaling
 
     def predict(self, features: "pd.DataFrame", params: Any = None) -> "pd.DataFrame":
         """P(home wins) in column ``p_home``, float64, indexed as ``features``."""
         import pandas as pd
 
         raw = predict_raw(self._booster, features, self.feature_names)
-        return pd.DataFrame({"p_home": self._platt(raw)}, index=features.index)
+        return pd.DataFrame({"p_home": self._scaling(raw)}, index=features.index)
 
 
 def _load_pyfunc(path: str) -> WinProbabilityModel:
@@ -55,4 +56,4 @@ def _load_pyfunc(path: str) -> WinProbabilityModel:
         feature_names=tuple(description["feature_names"]),
         rounds=int(description["rounds"]),
     )
-    return WinProbabilityModel(trees, Platt(**description["calibration"]))
+    return WinProbabilityModel(trees, from_document(description["calibration"]))

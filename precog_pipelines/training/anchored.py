@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from precog_core.database import Database
-from precog_core.errors import PrecogError
 from precog_pipelines.sources.quotes_table import closing_probabilities
 from precog_pipelines.tracking import anchored_model
 from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import AnchoredConfig, ModelsConfig, load_models_config
 from precog_pipelines.training.datasets import Dataset
 from precog_pipelines.training.fitting import Family, example_of, logged, train_family
+from precog_pipelines.training.leagues import NotTrainable
 from precog_pipelines.training.logistic import MARKET_COLUMN, Anchored, fit_anchored
 from precog_pipelines.training.records import Record
 from precog_pipelines.training.walk_forward import Estimator, Fit, Fold
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FAMILY = "anchored"
 
 
-class NoPrices(PrecogError):
+class NoPrices(NotTrainable):
     """The league has no market prices that a model may learn from."""
 
 
@@ -42,7 +42,7 @@ def train_anchored(
     """Walk forward over the priced games of the newest dataset; nothing if it is recorded.
 
     Raises NoPrices where every price is simulated (such prices are made from results) or there is
-    none, PrecogError for too few seasons.
+    none, or in too few seasons.
     """
     found: list[pd.DataFrame] = []
 
@@ -124,6 +124,6 @@ def _store(number: int, folds: Sequence[Fold], frame: "pd.DataFrame") -> "Logged
     example = example_of(frame, fold, anchored.feature_names)
 
     def save(folder: Path) -> None:
-        anchored_model.save(anchored, fold.model.platt, folder)
+        anchored_model.save(anchored, fold.model.calibration, folder)
 
     return logged(anchored_model.__name__, save, example, fold.model.predict(example))

@@ -62,6 +62,6 @@ def _store(number: int, folds: Sequence[Fold], frame: "pd.DataFrame") -> "Logged
     example = example_of(frame, fold, trees.feature_names)
 
     def save(folder: Path) -> None:
-        win_probability_model.save(trees, fold.model.platt, folder)
+        win_probability_model.save(trees, fold.model.calibration, folder)
 
     return logged(win_probability_model.__name__, save, example, fold.model.predict(example))

@@ -1,6 +1,7 @@
 """``precog models``: what the models are worth, from the command line."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,12 +70,13 @@ def compare(
     league: Annotated[str, typer.Option(help="League code.")] = "nfl",
     first: Annotated[int, typer.Option("--from", help="First season.")] = 2018,
     last: Annotated[int, typer.Option("--to", help="Last season.")] = 2025,
+    plot: Annotated[Path | None, typer.Option(help="Also draw it: a PNG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
 ) -> None:
     """Every model beside the market and the home rate, on the same games out of sample."""
     from precog_core.database import open_database
     from precog_pipelines.training.recorded import anchored_predictions
-    from precog_pipelines.training.summary import compare_models, market_sources
+    from precog_pipelines.training.summary import compare_models, market_sources, opening_words
 
     if first > last:
         raise PrecogError(f"--from {first} is after --to {last}")
@@ -94,14 +96,21 @@ def compare(
         "to": last,
         "market_source": sources,
         "verdict": verdict(rows),
+        "opening_market": opening_words(rows) or "known",
         "models": rows,
     }
+    if plot is not None:
+        from precog_pipelines.tracking.plots import comparison_plot
+
+        comparison_plot(rows, _title(content)).savefig(plot)
     if as_json:
         typer.echo(json.dumps(content, indent=2))
         return
     console = Console()
     console.print(_table(content))
     console.print(content["verdict"], highlight=False)
+    if words := opening_words(rows):
+        console.print(words, highlight=False)
 
 
 @models.command("rollback")
@@ -172,7 +181,7 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     """Who is better, the market or the best model, in one sentence."""
     market = next((row for row in rows if row["model"] == "market"), None)
     # The market-anchored model starts from the market's price: it is no rival of it.
-    others = ("market", "home_rate", "market_anchored")
+    others = ("market", "opening_market", "home_rate", "market_anchored")
     best = next((row for row in rows if row["model"] not in others), None)
     if best is None:
         return "No model has predictions for these games."
@@ -189,15 +198,19 @@ def verdict(rows: list[dict[str, Any]]) -> str:
     return f"{best['model']} and the market cannot be told apart on these games."
 
 
-def _table(content: dict[str, Any]) -> Table:
-    rows = content["models"]
+def _title(content: dict[str, Any]) -> str:
     from precog_pipelines.training.evaluation import MARKET_WORDS
 
     sources = ", ".join(MARKET_WORDS.get(s, s) for s in content["market_source"]) or "none"
-    table = Table(
-        title=f"{content['league']} {content['from']}–{content['to']}, {rows[0]['n']} games "
+    return (
+        f"{content['league']} {content['from']}–{content['to']}, {content['models'][0]['n']} games "
         f"(market: {sources})"
     )
+
+
+def _table(content: dict[str, Any]) -> Table:
+    rows = content["models"]
+    table = Table(title=_title(content))
     table.add_column("model", no_wrap=True)
     for name in ("n", "Brier", "log loss", "ECE", "Brier − market", "95 % interval"):
         table.add_column(name, justify="right")

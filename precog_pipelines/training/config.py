@@ -1,6 +1,6 @@
 """The typed form of ``config/models.yaml``: fitting, walk-forward, promotion, sanity bands."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -99,10 +99,14 @@ class WalkForwardConfig(_Section):
     early_stopping_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     min_calibration_seasons: Positive = 3
     threads: Positive = 2
+    calibration: Literal["platt", "isotonic"] = "platt"
+    isotonic_min_games: Positive = 5_000
 
     def definition(self) -> dict[str, Any]:
-        """The rules that decide which games a fit sees; the number of threads decides nothing."""
-        return self.model_dump(mode="json", exclude={"threads"})
+        """The rules that decide a fit; the number of threads decides nothing."""
+        # Versions stored before there was a choice say nothing of it.
+        unsaid = {"calibration", "isotonic_min_games"} if self.calibration == "platt" else set()
+        return self.model_dump(mode="json", exclude={"threads"} | unsaid)
 
 
 class ChampionConfig(_Section):

@@ -42,6 +42,7 @@ from precog_pipelines.training.dataset_files import (
     stored_path,
     write_parquet,
 )
+from precog_pipelines.training.leagues import NotTrainable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,10 +197,10 @@ def load_dataset(conn: psycopg.Connection, dataset_id: int) -> Dataset:
 
 
 def latest_dataset(conn: psycopg.Connection, league: str) -> Dataset:
-    """The newest dataset of ``league``. Raises PrecogError when there is none."""
+    """The newest dataset of ``league``. Raises NotTrainable when there is none."""
     row = load_queries("datasets").latest_dataset(conn, league=league)
     if row is None:
-        raise PrecogError(
+        raise NotTrainable(
             f"league {league} has no training dataset; materialise the asset training_datasets"
         )
     return load_dataset(conn, int(row[0]))
@@ -217,7 +218,9 @@ def _content(
     queries = load_queries("datasets")
     rows = list(queries.dataset_games(conn, league=league))
     if not rows:
-        raise PrecogError(f"league {league} has no games; materialise the asset games for it first")
+        raise NotTrainable(
+            f"league {league} has no games; materialise the asset games for it first"
+        )
     names = (
         "game_id", "game_key", "season", "game_type", "kickoff_at", "status", "home_score",
         "away_score", "neutral_site", "known_at", "result_known_at", "source", "source_snapshot_id",
@@ -236,7 +239,7 @@ def _content(
 
     seasons = sorted(int(season) for season in labelled["season"].unique())
     if not seasons:
-        raise PrecogError(f"league {league} has no finished game that is not a tie to learn from")
+        raise NotTrainable(f"league {league} has no finished game that is not a tie to learn from")
     matrix = feature_matrix(
         conn, league, seasons, "decision", include_unknown_start=True, sets=sets
     )

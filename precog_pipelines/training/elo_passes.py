@@ -27,6 +27,7 @@ from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import load_models_config
 from precog_pipelines.training.dataset_files import sha256_of, stored_path, write_parquet
 from precog_pipelines.training.fitting import seasons_ahead
+from precog_pipelines.training.leagues import NotTrainable
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.recording import (
     LoggedModel,
@@ -71,15 +72,18 @@ class _Games:
 def train_elo(db: Database, tracking: Tracking, league: str, dagster_run_id: str | None) -> Record:
     """Record the league's Elo passes over all rated games; nothing if they are recorded.
 
-    Raises PrecogError when the league was never rated, or too few seasons were.
+    Raises NotTrainable when the league was never rated, or too few seasons were.
     """
     elo = elo_config().league(league)
     with db.transaction() as conn:
         config = load_models_config(conn)
-        model_id = find_elo_model(conn, league, elo)
+        try:
+            model_id = find_elo_model(conn, league, elo)
+        except PrecogError as error:
+            raise NotTrainable(str(error)) from error
         rated = rated_games(conn, model_id, league)
         if rated.empty:
-            raise PrecogError(
+            raise NotTrainable(
                 f"league {league} has no rated games; materialise the asset elo_ratings"
             )
         games = freeze_games(conn, league, rated, dagster_run_id)
@@ -90,7 +94,7 @@ def train_elo(db: Database, tracking: Tracking, league: str, dagster_run_id: str
     before = config.first_judged(league)
     judged = seasons[before:]
     if not set(judged) & {int(season) for season in rated["season"]}:
-        raise PrecogError(
+        raise NotTrainable(
             f"Elo of {league} is judged from its season number {before + 1} on; rated are only "
             f"{seasons}"
         )

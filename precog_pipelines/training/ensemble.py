@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
-from precog_core.errors import PrecogError
 from precog_pipelines.models import ensure_model
 from precog_pipelines.tracking import ensemble_model
 from precog_pipelines.tracking.ensemble_model import combine
@@ -21,6 +20,7 @@ from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import EnsembleConfig, load_models_config
 from precog_pipelines.training.datasets import Dataset, latest_dataset
 from precog_pipelines.training.fitting import feature_versions, logged, model_name
+from precog_pipelines.training.leagues import NotTrainable
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.recording import (
     LoggedModel,
@@ -56,7 +56,7 @@ def train_ensemble(
 ) -> Record:
     """Record the mean of the members' newest walk-forwards; nothing if it is recorded.
 
-    Raises PrecogError when the members that are trained do not carry enough weight.
+    Raises NotTrainable when the members that are trained do not carry enough weight.
     """
     with db.connection() as conn:
         config = load_models_config(conn).ensemble
@@ -134,7 +134,7 @@ def _members(db: Database, tracking: Tracking, league: str, config: EnsembleConf
             )
     present = sum(member.weight for member in found.values())
     if present < config.min_weight_present:
-        raise PrecogError(
+        raise NotTrainable(
             f"the ensemble of {league} has members of weight {present:g} "
             f"({', '.join(sorted(found)) or 'none'}), at least {config.min_weight_present:g} are "
             f"needed; train {', '.join(sorted(set(config.weights) - set(found)))} first"

@@ -47,6 +47,10 @@ class Platt:
     def is_identity(self) -> bool:
         return (self.slope, self.intercept) == (1.0, 0.0)
 
+    @property
+    def kind(self) -> str:
+        return "identity" if self.is_identity else "platt"
+
     def __call__(self, p: "np.ndarray") -> "np.ndarray":
         if self.is_identity:
             return p

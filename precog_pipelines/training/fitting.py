@@ -19,6 +19,8 @@ from precog_pipelines.tracking.plots import importance_plot, reliability_plot
 from precog_pipelines.tracking.runs import Tracking
 from precog_pipelines.training.config import ModelsConfig, load_models_config
 from precog_pipelines.training.datasets import Dataset, latest_dataset
+from precog_pipelines.training.estimator import Platt
+from precog_pipelines.training.leagues import NotTrainable
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.recording import (
     LoggedModel,
@@ -30,7 +32,13 @@ from precog_pipelines.training.recording import (
 )
 from precog_pipelines.training.records import Record
 from precog_pipelines.training.reporting import model_card, season_metrics, total_metrics
-from precog_pipelines.training.walk_forward import Fit, Fold, plan_folds, walk_forward
+from precog_pipelines.training.walk_forward import (
+    Fit,
+    Fold,
+    TooFewSeasons,
+    plan_folds,
+    walk_forward,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +91,8 @@ def train_family(
 ) -> Record:
     """Walk forward over the league's newest dataset and record it; nothing if it is recorded.
 
-    ``rows_of`` may add columns to the dataset's rows, or leave rows out. Raises PrecogError when
-    the league has no dataset or too few seasons.
+    ``rows_of`` may add columns to the dataset's rows, or leave rows out. Raises NotTrainable
+    when the league has no dataset or too few seasons.
     """
     with db.transaction() as conn:
         config = load_models_config(conn)
@@ -108,6 +116,8 @@ def train_family(
         )
     try:
         plans = plan_folds(frame, config, upcoming)
+    except TooFewSeasons as error:
+        raise NotTrainable(f"dataset {dataset.name} {dataset.version}: {error}") from error
     except ValueError as error:
         raise PrecogError(f"dataset {dataset.name} {dataset.version}: {error}") from error
     subject = Subject(
@@ -234,7 +244,12 @@ def logged(
 
 
 def _season_fit(fold: Fold, model: LoggedModel | None) -> SeasonFit:
-    platt = fold.model.platt
+    scaling = fold.model.calibration
+    line = (
+        {"platt_slope": scaling.slope, "platt_intercept": scaling.intercept}
+        if isinstance(scaling, Platt)
+        else {}
+    )
     details = fold.model.estimator.details()
     first, last = fold.plan.train_seasons
     return SeasonFit(
@@ -244,14 +259,13 @@ def _season_fit(fold: Fold, model: LoggedModel | None) -> SeasonFit:
             "train_rows": fold.plan.train_rows,
             "trained_until": fold.plan.trained_until.isoformat(),
             "embargo_cutoff": fold.plan.cutoff.isoformat(),
-            "calibration": "identity" if platt.is_identity else "platt",
+            "calibration": scaling.kind,
             "split_rule": "walk-forward by season",
         },
         metrics={
             **season_metrics(fold.predictions),
             "train_brier": fold.train_brier,
-            "platt_slope": platt.slope,
-            "platt_intercept": platt.intercept,
+            **line,
             "fit_seconds": fold.fit_seconds,
             **details,
         },

@@ -14,8 +14,7 @@ from psycopg.types.json import Jsonb
 
 from precog_core.database import Database
 from precog_core.database.queries import load_queries
-from precog_core.errors import PrecogError
-from precog_pipelines.sources.quotes_table import closing_probabilities
+from precog_pipelines.sources.quotes_table import closing_probabilities, opening_probabilities
 from precog_pipelines.tracking.plots import seasons_plot
 from precog_pipelines.tracking.runs import MetricRow, Tracking
 from precog_pipelines.training.config import ModelsConfig, load_models_config
@@ -30,6 +29,7 @@ from precog_pipelines.training.evaluation import (
     join_baselines,
 )
 from precog_pipelines.training.findings import Finding, check_elo_band, find_leaks
+from precog_pipelines.training.leagues import NotTrainable
 from precog_pipelines.training.metrics import reliability
 from precog_pipelines.training.promotion import gate
 from precog_pipelines.training.records import (
@@ -98,12 +98,13 @@ class Judgement:
     rates: dict[int, float]
     market: "pd.DataFrame"
     config: ModelsConfig
+    opening: "pd.DataFrame"
 
 
 def judge_league(db: Database, tracking: Tracking, league: str) -> Judgement:
     """Evaluate the newest fit of every model of ``league``; writes nothing.
 
-    Raises PrecogError when no model has a completed walk-forward.
+    Raises NotTrainable when no model has a completed walk-forward.
     """
     with db.connection() as conn:
         config = load_models_config(conn)
@@ -115,6 +116,7 @@ def judge_league(db: Database, tracking: Tracking, league: str) -> Judgement:
             )
         }
         market = closing_probabilities(conn, league, sorted(wins))
+        opening = opening_probabilities(conn, league, sorted(wins))
     rates = home_rates(wins)
     records: dict[str, tuple[tuple[Any, ...], Record]] = {}
     for model in models:
@@ -123,7 +125,7 @@ def judge_league(db: Database, tracking: Tracking, league: str) -> Judgement:
         if found is not None:
             records[_family(league, model[1])] = (model, found)
     if not records:
-        raise PrecogError(
+        raise NotTrainable(
             f"no model of league {league} is trained; materialise elo_model and "
             "win_probability_model first"
         )
@@ -133,7 +135,7 @@ def judge_league(db: Database, tracking: Tracking, league: str) -> Judgement:
         for family, (model, record) in records.items()
     ]
     candidates.sort(key=lambda c: (c.evaluation.full.scores.brier, c.name))
-    return Judgement(league, tuple(candidates), rates, market, config)
+    return Judgement(league, tuple(candidates), rates, market, config, opening)
 
 
 def write_evaluations(db: Database, judgement: Judgement) -> int:

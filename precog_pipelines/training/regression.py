@@ -81,7 +81,7 @@ def _store(number: int, folds: Sequence[Fold], frame: "pd.DataFrame") -> "Logged
     names = fold.model.estimator.feature_names
     example = example_of(frame, fold, names)
     fits = {
-        one.season: (cast(Logistic, one.model.estimator).document(), one.model.platt)
+        one.season: (cast(Logistic, one.model.estimator).document(), one.model.calibration)
         for one in folds
     }
 

@@ -8,7 +8,7 @@ import psycopg
 from precog_core.database.copying import fetch_frame
 from precog_core.database.queries import load_queries
 from precog_pipelines.features.config import features_config
-from precog_pipelines.sources.quotes_table import closing_probabilities
+from precog_pipelines.sources.quotes_table import closing_probabilities, opening_probabilities
 from precog_pipelines.training.evaluation import compare_pair, home_rates
 from precog_pipelines.training.metrics import (
     log_losses,
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 HOME_RATE = "home_rate"
 MARKET = "market"
+OPENING = "opening_market"
 ANCHORED = "market_anchored"
+# An opening price of fewer games would shrink the table to them.
+_OPENING_SHARE = 0.5
 LABELS = {
     HOME_RATE: "home rate",
     "elo": "Elo",
@@ -30,6 +33,7 @@ LABELS = {
     "xgboost": "XGBoost",
     "ensemble": "ensemble",
     ANCHORED: "market-anchored (price known shortly before the start)",
+    OPENING: "opening market",
     MARKET: "closing market",
 }
 
@@ -65,7 +69,15 @@ def compare_models(
     difference to the market with ``low`` and ``high`` (None for the market and without one);
     ``by_season`` has season, n, brier and log_loss.
     """
-    games = issued_games(conn, league, from_season, to_season, recorded)
+    return rows_of(issued_games(conn, league, from_season, to_season, recorded))
+
+
+def rows_of(games: "pd.DataFrame") -> list[dict[str, Any]]:
+    """``compare_models`` of games already joined.
+
+    ``games``: game_id, season, home_win, then one column of P(home wins) per contestant, without
+    gaps; the market's is ``market``.
+    """
     rows = []
     for name in _contestants(games):
         p, y = games[name].to_numpy(dtype=float), games["home_win"].to_numpy(dtype=float)
@@ -125,15 +137,38 @@ def issued_games(
     }
     games[HOME_RATE] = games["season"].map(home_rates(wins)).astype(float)
     market = closing_probabilities(conn, league, list(range(from_season, to_season + 1)))
-    prices = games["game_id"].map(dict(zip(market["game_id"], market["p_home"], strict=True)))
-    if prices.notna().any():
-        games[MARKET] = prices.astype(float)
-    for name, record in (recorded or {}).items():
-        known = dict(zip(record["game_id"], record["p_home"], strict=True))
-        chances = games["game_id"].map(known)
+    opening = opening_probabilities(conn, league, list(range(from_season, to_season + 1)))
+    return shared_games(games, {**(recorded or {}), MARKET: market}, opening)
+
+
+def shared_games(
+    games: "pd.DataFrame", others: "Mapping[str, pd.DataFrame]", opening: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """``games`` with a column for each of ``others`` (game_id, p_home) that knows any of them.
+
+    Only games that everyone covers stay. The opening market joins where it knows most of these.
+    """
+    for name, record in others.items():
+        chances = _chances(games, record)
         if chances.notna().any():
-            games[name] = chances.astype(float)
+            games[name] = chances
+    games = games.dropna().reset_index(drop=True)
+    first = _chances(games, opening)
+    if len(games) and first.notna().mean() >= _OPENING_SHARE:
+        games[OPENING] = first
     return games.dropna().reset_index(drop=True)
+
+
+def opening_words(rows: "list[dict[str, Any]]") -> str:
+    """Why there is no opening market in a comparison; empty when there is one."""
+    if any(row["model"] == OPENING for row in rows):
+        return ""
+    return "No opening price is known for most of these games, so there is no opening baseline."
+
+
+def _chances(games: "pd.DataFrame", known: "pd.DataFrame") -> "pd.Series":
+    by_game = dict(zip(known["game_id"], known["p_home"], strict=True))
+    return games["game_id"].map(by_game).astype(float)
 
 
 def market_sources(

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from precog_pipelines.training.config import ModelsConfig
-from precog_pipelines.training.estimator import Platt, fit_platt, fit_trees
+from precog_pipelines.training.calibration import Calibration, fit_calibration
+from precog_pipelines.training.config import ModelsConfig, WalkForwardConfig
+from precog_pipelines.training.estimator import Platt, fit_trees
 from precog_pipelines.training.metrics import brier
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PREDICTION_COLUMNS = ("game_id", "game_key", "season", "kickoff_at", "home_win", "p_raw", "p_home")
+
+
+class TooFewSeasons(ValueError):
+    """No season has as many seasons before it as a fit needs."""
 
 
 class Estimator(Protocol):
@@ -50,14 +55,16 @@ class CalibratedModel:
     """Estimator and scaling as one model: features in, P(home wins) out."""
 
     estimator: Estimator
-    platt: Platt
+    calibration: Calibration
 
     def predict(self, features: "pd.DataFrame") -> "pd.Series":
         """P(home wins), float64, indexed as ``features``; columns are taken by name."""
         import pandas as pd
 
         return pd.Series(
-            self.platt(self.estimator.predict(features)), index=features.index, name="p_home"
+            self.calibration(self.estimator.predict(features)),
+            index=features.index,
+            name="p_home",
         )
 
 
@@ -105,8 +112,8 @@ def plan_folds(
 
     ``frame``: one row per finished game with game_id, game_key, season, decision_at,
     result_known_at (zoned) and home_win. ``upcoming`` names seasons without any finished game and
-    their first decision time: they get a model and no predictions. Raises ValueError when no
-    season has enough seasons before it, or a row is unusable.
+    their first decision time: they get a model and no predictions. Raises TooFewSeasons when no
+    season has enough seasons before it, ValueError when a row is unusable.
     """
     rules = config.walk_forward
     _refuse_unusable(frame)
@@ -131,7 +138,7 @@ def plan_folds(
         )
     if not plans:
         known = sorted({int(season) for season in frame["season"].unique()})
-        raise ValueError(
+        raise TooFewSeasons(
             f"walk-forward needs {rules.min_train_seasons} seasons before the first one tested; "
             f"the dataset holds {len(known)}: {known}"
         )
@@ -176,7 +183,7 @@ def walk_forward(
         with ThreadPoolExecutor(max_workers=rules.threads) as pool:
             raw = list(pool.map(fold_of, plans))
     return [
-        _calibrated(fold, raw[:number] if calibrate else [], rules.min_calibration_seasons)
+        _calibrated(fold, raw[:number] if calibrate else [], rules)
         for number, fold in enumerate(raw)
     ]
 
@@ -232,21 +239,21 @@ def _fit_fold(
     )
 
 
-def _calibrated(fold: _RawFold, earlier: Sequence[_RawFold], min_seasons: int) -> Fold:
+def _calibrated(fold: _RawFold, earlier: Sequence[_RawFold], rules: WalkForwardConfig) -> Fold:
     import pandas as pd
 
     seen = [other.test for other in earlier if len(other.test)]
-    platt = Platt()
-    if len(seen) >= min_seasons:
+    scaling: Calibration = Platt()
+    if len(seen) >= rules.min_calibration_seasons:
         past = pd.concat(seen)
-        platt = fit_platt(past["p_raw"].to_numpy(), past["home_win"].to_numpy())
-    predictions = fold.test.assign(p_home=platt(fold.test["p_raw"].to_numpy()))
+        scaling = fit_calibration(past["p_raw"].to_numpy(), past["home_win"].to_numpy(), rules)
+    predictions = fold.test.assign(p_home=scaling(fold.test["p_raw"].to_numpy()))
     return Fold(
         plan=fold.plan,
-        model=CalibratedModel(fold.estimator, platt),
+        model=CalibratedModel(fold.estimator, scaling),
         predictions=predictions.loc[:, list(PREDICTION_COLUMNS)],
         gain_shares=fold.estimator.gain_shares(),
-        train_brier=brier(platt(fold.train_p), fold.train_y),
+        train_brier=brier(scaling(fold.train_p), fold.train_y),
         fit_seconds=fold.fit_seconds,
     )
 

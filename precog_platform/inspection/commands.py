@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from precog_core.errors import PrecogError
+from precog_core.options import Environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
@@ -14,7 +15,7 @@ _STATES = {"ok": "green", "attention": "yellow", "halted": "red"}
 
 
 def status(
-    environment: Annotated[str, typer.Option(help="paper, demo or live.")] = "paper",
+    environment: Annotated[Environment, typer.Option(help="Which account.")] = "paper",
     check: Annotated[
         bool, typer.Option("--check", help="Exit 1 unless all is well: for a watchdog.")
     ] = False,

@@ -1,4 +1,4 @@
-"""The account of a backtest: what the ledger tables hold in paper, as Python objects.
+"""What happens to the account of a backtest: what the ledger tables hold in paper, as objects.
 
 Rows have the names, units and scales of the tables they become, and are made by the ledger's own
 pure functions; here they are only kept. Money that came out of a database has six places, so what
@@ -6,37 +6,29 @@ is kept has them too: the text of a decision's inputs must not depend on where i
 """
 
 import json
-from bisect import insort
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from precog_core.prices import PRICE_STEP, PROBABILITY_STEP, ZERO, Action, Side
+from precog_core.prices import PRICE_STEP, PROBABILITY_STEP, ZERO, Side
 from precog_trading.backtest.history import Settlement
+from precog_trading.backtest.portfolio import Cash, Held, Order, Position
 from precog_trading.engine.state import (
     Decision,
     Entry,
-    Environment,
-    Exit,
     ExitAttempt,
     ExitCondition,
     ExitPlan,
     ExitPriority,
-    Method,
     MissedEntry,
-    OpenOrder,
-    OpenPosition,
-    Portfolio,
     PositionMark,
     Purpose,
-    TrailingState,
 )
-from precog_trading.exchanges.books import TakenLevels
 from precog_trading.exchanges.port import TERMINAL
-from precog_trading.ledger.bookings import Booked, PositionBook, balance_steps
+from precog_trading.ledger.bookings import Booked, balance_steps
 from precog_trading.ledger.holdings import LedgerError, dollars
 from precog_trading.ledger.marks import mark_row
 from precog_trading.ledger.settlement import (
@@ -50,7 +42,6 @@ from precog_trading.ledger.terms import order_terms
 from precog_trading.rules.settlement import contract_value
 
 _CONTRACT_STEP = Decimal("0.01")
-_MICROSECOND = timedelta(microseconds=1)
 _FRESH_POSITION: Row = {
     "status": "open", "exit_price": None, "exit_reason": None, "exit_priority": None,
     "exit_time": None, "last_check_time": None, "current_price": None, "unrealized_pnl": None,
@@ -68,233 +59,8 @@ _MARK_STEPS = {
 }  # fmt: skip
 
 
-@dataclass
-class Order:
-    """An intent and what became of it. ``row`` has the columns of ``working_orders_in_full``;
-    ``rested`` says whether it ever came to rest."""
-
-    row: Row
-    purpose: Purpose
-    rested: bool = False
-
-    @property
-    def status(self) -> str:
-        return str(self.row["status"])
-
-
-@dataclass
-class Position:
-    """A holding: its book of executions, its row, and every version of it that a booking made."""
-
-    position_id: int
-    """of this replay, from 1; the database gives another"""
-    market: int
-    book: PositionBook
-    row: Row
-    confidence: str | None
-    plan: ExitPlan | None
-    versions: list[Row] = field(default_factory=list)
-    stages: dict[int, Decimal] = field(default_factory=dict)
-    attempts: list[ExitAttempt] = field(default_factory=list)
-    paid_revision: int = 0
-    paid_value: Decimal | None = None
-    """what settlement paid per contract of the side"""
-    paid: Row = field(default_factory=dict)
-    """the ledger entry of its settlement"""
-    seen: OpenPosition | None = None
-    """as the engine sees it; None after a change"""
-
-    def change(self, columns: Mapping[str, Any]) -> None:
-        """A booking's new version of the row."""
-        self.row = {**self.row, **columns}
-        self.versions.append(self.row)
-        self.seen = None
-
-
-@dataclass
-class Cash:
-    """The balance of one platform as history."""
-
-    balance: Decimal = ZERO
-    versions: list[Row] = field(default_factory=list)
-
-    def move(self, delta: Decimal, at: datetime, platform_id: str) -> None:
-        """Carry the balance forward, never before its predecessor began."""
-        start = at
-        if self.versions:
-            start = max(at, self.versions[-1]["row_start_ts"] + _MICROSECOND)
-        self.balance = dollars(self.balance + delta)
-        if self.balance < ZERO:
-            raise LedgerError(
-                f"backtest account on {platform_id}: a movement of {delta} at {at.isoformat()} "
-                f"would leave {self.balance} dollars; nothing is bought on credit"
-            )
-        self.versions.append(
-            {"platform_id": platform_id, "balance": self.balance, "at": at, "row_start_ts": start}
-        )
-
-
-class Account:
+class Account(Held):
     """Orders, fills, positions and cash of one run, in the order things happened."""
-
-    def __init__(
-        self, method: Method, environment: Environment, market_rows: Sequence[Row]
-    ) -> None:
-        self.environment = environment
-        self._method = method
-        self._markets = market_rows
-        self._place = {row["market_id"]: number for number, row in enumerate(market_rows)}
-        self.orders: list[Order] = []
-        self.working: list[Order] = []
-        self._working_in: set[int] = set()
-        self.fills: list[Row] = []
-        self.trades: list[Row] = []
-        self.exits: list[Row] = []
-        self.attempts: list[Row] = []
-        self.positions: list[Position] = []
-        self.open: dict[int, list[Position]] = defaultdict(list)
-        """by place of the market"""
-        self.entries: list[Row] = []
-        """of the ledger"""
-        self.cash: dict[str, Cash] = {}
-        self.taken = TakenLevels()
-        self.through: dict[int, dict[str, Decimal]] = defaultdict(dict)
-        """market id → print or bar → contracts our resting orders took from it"""
-        self._orders: dict[str, Order] = {}
-        self._settled: list[Position] = []
-        self._by_key: dict[str, Position] = {}
-        self._entry_keys: set[str] = set()
-        self._entered: list[tuple[datetime, str, Entry]] = []
-        self._exited: list[tuple[datetime, str, int]] = []
-        self._missed: list[tuple[str, MissedEntry]] = []
-
-    def place(self, market_id: int) -> int:
-        """Where a market stands in the history's list."""
-        return self._place[market_id]
-
-    # -- what the engine reads -------------------------------------------------------------------
-
-    def holds(self, market: int) -> bool:
-        """Whether the market at a place has an open position or a working order."""
-        return bool(self.open.get(market)) or market in self._working_in
-
-    def held_markets(self) -> set[int]:
-        """Places of the markets with an open position or a working order."""
-        return {market for market, found in self.open.items() if found} | self._working_in
-
-    def portfolio(
-        self, platform_id: str, games: set[int], now: datetime, cooldown: timedelta
-    ) -> Portfolio:
-        """What decide reads of the account on one platform."""
-        return Portfolio(
-            cash=self.cash[platform_id].balance,
-            positions=tuple(
-                self._seen(p) for p in self.open_positions() if p.row["platform_id"] == platform_id
-            ),
-            orders=tuple(
-                self._open_order(o) for o in self.working if o.row["platform_id"] == platform_id
-            ),
-            entries=self._entries(platform_id, games, now),
-            exits=self._exits_since(platform_id, now),
-            missed=self._missed_since(platform_id, now - cooldown),
-        )
-
-    def open_positions(self) -> list[Position]:
-        """Open positions in the order they were opened."""
-        found = [p for held in self.open.values() for p in held]
-        return sorted(found, key=lambda p: p.position_id)
-
-    def _entries(self, platform_id: str, games: set[int], now: datetime) -> tuple[Entry, ...]:
-        recently = now - timedelta(hours=25)
-        return tuple(
-            entry
-            for at, platform, entry in self._entered
-            if platform == platform_id and (entry.game_id in games or at > recently)
-        )
-
-    def _exits_since(self, platform_id: str, now: datetime) -> tuple[Exit, ...]:
-        latest: dict[int, datetime] = {}
-        for at, platform, game_id in reversed(self._exited):
-            if at <= now - timedelta(days=1):
-                break
-            if platform == platform_id and at <= now:
-                latest[game_id] = max(at, latest.get(game_id, at))
-        return tuple(Exit(at, game_id) for game_id, at in sorted(latest.items()))
-
-    def _missed_since(self, platform_id: str, since: datetime) -> tuple[MissedEntry, ...]:
-        found = []
-        for platform, missed in reversed(self._missed):
-            if missed.decided_at <= since:
-                break
-            if platform == platform_id:
-                found.append(missed)
-        return tuple(reversed(found))
-
-    def entries_in_game(self, game_id: int) -> int:
-        """Entries made in a game that stand: filled, or still working."""
-        return sum(entry.game_id == game_id for _, _, entry in self._entered)
-
-    def as_seen(self, position: Position) -> OpenPosition:
-        """An open position as the engine sees it."""
-        return self._seen(position)
-
-    def _seen(self, position: Position) -> OpenPosition:
-        if position.seen is None:
-            position.seen = self._as_seen(position)
-        return position.seen
-
-    def _as_seen(self, position: Position) -> OpenPosition:
-        row, method = position.row, self._method
-        left = row["fees"] * row["quantity"] / row["original_quantity"]
-        return OpenPosition(
-            position_id=position.position_id,
-            position_key=row["position_key"],
-            market_id=row["market_id"],
-            side=Side(row["side"]),
-            quantity=row["quantity"],
-            entry_price=row["entry_price"],
-            fees=left.quantize(PRICE_STEP, rounding=ROUND_HALF_UP),
-            strategy_id=row["strategy_id"],
-            model_id=row["model_id"],
-            method_id=row["method_id"],
-            strategy=f"{method.strategy.name}@{method.strategy.version}",
-            model=f"{method.model.name}@{method.model.version}",
-            method=None if method.name is None else f"{method.name}@{method.version}",
-            entry_time=row["entry_time"],
-            original_quantity=row["original_quantity"],
-            confidence=position.confidence,
-            plan=position.plan,
-            hold_to_settlement=method.strategy.rules.hold_to_settlement,
-            trailing=TrailingState(
-                row["trailing_stop_active"], row["trailing_stop_type"],
-                row["trailing_stop_distance"], row["trailing_stop_price"], row["peak_price"],
-            ),
-            last_mark=row["current_price"],
-            stages=dict(position.stages),
-            attempts=tuple(position.attempts),
-        )  # fmt: skip
-
-    def _open_order(self, order: Order) -> OpenOrder:
-        row = order.row
-        key, terms = row["position_key"], row["terms"] or {}
-        return OpenOrder(
-            client_order_id=row["client_order_id"],
-            market_id=row["market_id"],
-            side=Side(row["side"]),
-            action=Action(row["action"]),
-            purpose=order.purpose,
-            status=order.status,
-            limit_price=row["limit_price"],
-            remaining=row["quantity"] - row["filled_quantity"],
-            strategy_id=row["strategy_id"],
-            model_id=row["model_id"],
-            method_id=row["method_id"],
-            position_id=None if key is None else self._by_key[key].position_id,
-            exit_condition=row["exit_condition"],
-            exit_priority=ExitPriority(terms["priority"]) if "priority" in terms else None,
-        )
-
-    # -- what happens ----------------------------------------------------------------------------
 
     def deposit(self, platform_id: str, amount: Decimal, at: datetime, run_key: str) -> None:
         """The starting cash of a platform."""
@@ -365,10 +131,12 @@ class Account:
         self.orders.append(order)
         self._orders[intent.client_order_id] = order
         self.working.append(order)
-        self._working_in.add(self._place[decision.market_id])
+        self.working_in.add(self._place[decision.market_id])
         if intent.purpose is Purpose.ENTRY:
             entry = Entry(decision.decided_at, decision.strategy_id, market["game_id"])
-            self._entered.append((decision.decided_at, decision.platform_id, entry))
+            made = (decision.decided_at, decision.platform_id, entry)
+            self._entered.append(made)
+            self._entered_in[entry.game_id].append(made)
         return order
 
     def keep(self, booked: Booked) -> None:
@@ -390,7 +158,7 @@ class Account:
             else:
                 position.change(booked.position)
                 if booked.book is None:
-                    self.open[market].remove(position)
+                    self._gone(position)
                 else:
                     position.book = booked.book
         elif order.row["position_key"] is not None:
@@ -417,7 +185,7 @@ class Account:
         through = raw.get("traded_through")
         if through is None:
             key = (order["market_id"], datetime.fromisoformat(raw["quote_observed_at"]))
-            held = self.taken.contracts
+            held = self.taken[order["market_id"]]
             full = (*key, raw["consumes"])
             held[full] = held.get(full, ZERO) + fill["quantity"]
         else:
@@ -426,11 +194,14 @@ class Account:
 
     def _ended(self, order: Order) -> None:
         self.working.remove(order)
-        self._working_in = {self._place[o.row["market_id"]] for o in self.working}
+        self.working_in = {self._place[o.row["market_id"]] for o in self.working}
         row = order.row
         if order.purpose is Purpose.ENTRY and not row["filled_quantity"]:
             entry = Entry(row["decided_at"], row["strategy_id"], row["game_id"])
-            self._entered.remove((row["decided_at"], row["platform_id"], entry))
+            made = (row["decided_at"], row["platform_id"], entry)
+            self._entered_in[entry.game_id].remove(made)
+            first = bisect_left(self._entered, (row["decided_at"],))
+            del self._entered[self._entered.index(made, first)]
             missed = MissedEntry(
                 row["decided_at"], row["strategy_id"], row["model_id"], row["method_id"],
                 row["market_id"], Side(row["side"]),
@@ -450,7 +221,7 @@ class Account:
         )
         position.versions.append(position.row)
         self.positions.append(position)
-        self.open[market].append(position)
+        self.open.setdefault(market, []).append(position)
         self._by_key[position.row["position_key"]] = position
         return position
 
@@ -465,19 +236,32 @@ class Account:
         position.book = replace(position.book, last_mark=columns["current_price"])
         position.seen = None
 
-    def settle(self, final: Mapping[int, Settlement]) -> Settled:
-        """Pay out the open positions of markets that are final; take back what was amended."""
+    def _gone(self, position: Position) -> None:
+        held = self.open[position.market]
+        held.remove(position)
+        if not held:
+            del self.open[position.market]
+
+    def settle(self, final: Mapping[int, Settlement], news: Iterable[int]) -> Settled:
+        """Pay out the open positions of markets that are final; take back what was amended.
+
+        ``final``: the last word on each market by its place; ``news``: places with a new word.
+        """
         due = [
             (position, final[market])
             for market, held in self.open.items()
             if market in final
             for position in held
         ]
-        amended = [
-            (position, final[position.market])
-            for position in self._settled
-            if self._pays_otherwise(position, final[position.market])
-        ]
+        amended = sorted(
+            (
+                (position, final[position.market])
+                for market in set(news)
+                for position in self._settled.get(market, ())
+                if self._pays_otherwise(position, final[position.market])
+            ),
+            key=lambda pair: pair[0].paid_number,
+        )
         if not due and not amended:
             return Settled()
         due.sort(key=lambda pair: (pair[1].known_at, pair[0].position_id))
@@ -486,8 +270,10 @@ class Account:
             facts = self._to_settle(position, ended)
             rows.append(facts)
             booked.append(settle_position(self.environment, facts, position.book.executions))
-            self.open[position.market].remove(position)
-            self._settled.append(position)
+            self._gone(position)
+            self._paid += 1
+            position.paid_number = self._paid
+            self._settled[position.market].append(position)
         for position, ended in amended:
             facts = {
                 **self._to_settle(position, ended),

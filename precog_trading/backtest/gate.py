@@ -7,10 +7,11 @@ and the arithmetic of the edge run over columns, in exact integers. A decision s
 that was predicted here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,10 @@ from precog_trading.strategies.base import Strategy
 Codes = npt.NDArray[np.int16]
 PASSED = "passed"
 _HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MILLION = 1_000_000
+_NOBODY: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,12 @@ class Candidates:
     reasons: tuple[str, ...]
     reason: Codes
     gap: Int64
+    era: Int64
+    """which stretch of a market's unchanging facts the candidate lies in"""
+    valued: npt.NDArray[np.bool_]
+    """whether an edge is worked out even where another row refuses"""
+    waived: npt.NDArray[np.bool_]
+    """whether the market's fees are waived at the moment"""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -90,18 +99,37 @@ def judge_all(setup: Any, facts: FactsAtTime, at: Int64, market: Int64, row: Int
     book = _Reasons()
     told, prediction = _latest_predictions(setup, at, market)
     columns = _Columns(setup, facts, at, market, row, told, prediction)
+    shared = np.zeros(len(at), dtype=np.int16)
+    for name, fails in columns.shared_rows(book):
+        _give(shared, name, fails, book)
     reason = np.zeros((len(at), 2), dtype=np.int16)
     gaps = np.full((len(at), 2), -1, dtype=np.int64)
     for number, side in enumerate(Side):
-        undecided = np.ones(len(at), dtype=bool)
-        for name, fails in columns.rows(side, book, gaps[:, number]):
-            hit = undecided & fails
-            if isinstance(name, str):
-                reason[hit, number] = book.code(name)
-            else:
-                reason[hit, number] = name[hit]
-            undecided &= ~fails
-    return Candidates(at, market, row, prediction, tuple(told), tuple(book.names), reason, gaps)
+        found = shared.copy()
+        for name, fails in columns.side_rows(side, gaps[:, number]):
+            _give(found, name, fails, book)
+        reason[:, number] = found
+    return Candidates(
+        at,
+        market,
+        row,
+        prediction,
+        tuple(told),
+        tuple(book.names),
+        reason,
+        gaps,
+        columns.era,
+        columns.valued,
+        columns.waived(),
+    )
+
+
+def _give(reason: Codes, name: Any, fails: npt.NDArray[np.bool_], book: "_Reasons") -> None:
+    """The reason to those that fail and have none yet."""
+    if not fails.any():
+        return
+    hit = fails & (reason == 0)
+    np.copyto(reason, book.code(name) if isinstance(name, str) else name, where=hit)
 
 
 class _Reasons:
@@ -150,40 +178,53 @@ class _Columns:
         self.interest = self._assumed(
             quotes.open_interest[row], int(assume.open_interest * 100), always
         )
-        self._static: dict[str, list[str | None]] = {}
+        self.valued: npt.NDArray[np.bool_] = _NOBODY
+        """where rows 6 to 9 leave an edge to be worked out"""
 
-    def rows(self, side: Side, book: _Reasons, gap: Int64) -> Any:
-        """(reason or column of codes, who fails) in the order of the gate."""
+    def shared_rows(self, book: _Reasons) -> Any:
+        """(reason or column of codes, who fails) in the order of the gate, as far as it is the same
+        for both sides."""
         at, config = self.at, self.config
-        yield self._asked("exchange", side, book)
+        yield self._asked("exchange", book)
         yield "maintenance_window", self._maintenance()
-        yield self._asked("market_open", side, book)
-        yield self._asked("mapping", side, book)
+        yield self._asked("market_open", book)
+        yield self._asked("mapping", book)
         yield "outside_window", self._outside_window()
         yield self._status("game_started")
         yield self._status("outside_window")
-        yield self._asked("versions", side, book)
+        yield self._asked("versions", book)
         has = self.prediction >= 0
         kickoff = self._of_era(lambda m: microseconds(m.kickoff_at) if m.kickoff_at else NONE)
-        yield (
-            "model_leak",
-            has & (self._of_told(lambda p: microseconds(p.trained_until)) >= kickoff),
-        )
+        leaks = has & (self._of_told(lambda p: microseconds(p.trained_until)) >= kickoff)
+        yield "model_leak", leaks
         yield "prediction_missing", ~has
         event = self._of_told(lambda p: microseconds(p.event_ts))
-        yield "prediction_stale", at - event > config.gate.prediction_stale * _MILLION
+        stale = at - event > config.gate.prediction_stale * _MILLION
+        yield "prediction_stale", stale
         features = self._of_told(
             lambda p: microseconds(max(p.event_ts, p.features_known_at or p.event_ts))
         )
         yield "feature_leak", features > at
-        yield "quote_stale", at - self.observed > config.gate.quote_stale.stored * _MILLION
+        old = at - self.observed > config.gate.quote_stale.stored * _MILLION
+        yield "quote_stale", old
+        self.valued = has & ~(leaks | stale | (features > at) | old)
         yield from self._book_rows()
-        own_bid, own_ask = self._own(side)
-        spread = own_ask - own_bid
-        yield "spread_wide", spread > _micro(config.gate.spread_wide)
+        yield "spread_wide", self.ask - self.bid > _micro(config.gate.spread_wide)
         yield "volume_low", _below(self.volume, config.gate.volume_low)
         yield "oi_low", _below(self.interest, config.gate.oi_low)
-        band = config.gate.price_range
+
+    def waived(self) -> npt.NDArray[np.bool_]:
+        """Whether fees are waived at each candidate's moment."""
+        until = self._of_era(
+            lambda m: microseconds(m.fee_waived_until) if m.fee_waived_until else NONE
+        )
+        return until > self.at
+
+    def side_rows(self, side: Side, gap: Int64) -> Any:
+        """The rest of the order, which depends on the side. Writes |p - mid| into ``gap`` where
+        ``decide`` works it out, whatever refuses the candidate."""
+        own_bid, own_ask = self._own(side)
+        band = self.config.gate.price_range
         yield "price_range", (own_ask < _micro(band.low)) | (own_ask > _micro(band.high))
         yield from self._value_rows(side, own_bid, own_ask, gap)
 
@@ -191,7 +232,9 @@ class _Columns:
         one_sided = (self.bid == NONE) | (self.ask == NONE)
         yield "no_quote", one_sided
         valid = (self.bid > 0) & (self.bid < self.ask) & (self.ask < _MILLION)
-        yield "book_invalid", ~(valid & self._on_grid(self.bid) & self._on_grid(self.ask))
+        valid &= self._on_grid(self.bid) & self._on_grid(self.ask)
+        self.valued &= valid
+        yield "book_invalid", ~valid
         thin = int(self.config.gate.book_thin * 100)
         thinnest = np.minimum(self.bid_size, self.ask_size)
         yield "book_thin", thinnest < thin  # an unknown size is the smallest number
@@ -200,53 +243,80 @@ class _Columns:
         config = self.config
         fee = self._fees(ask)
         yield "fee_unknown", fee < 0
-        home = self._of_told(lambda p: int(p.p_home * _MILLION))
-        pays_home = self._of_era(lambda m: int(m.yes_is_home)) == (1 if side is Side.YES else 0)
+        home = self._home
+        pays_home = self._yes_is_home == (side is Side.YES)
         probability = np.where(pays_home, home, _MILLION - home)
         twice = np.abs(2 * probability - (bid + ask))
-        gap[:] = np.where(fee >= 0, (twice + 1) // 2, -1)
+        np.copyto(gap, (twice + 1) // 2, where=(fee >= 0) & self.valued)
         yield "edge_quarantined", twice > 2 * _micro(config.edge.quarantine_gap)
-        level = self._of_told(
-            lambda p: int(
-                confidence_level(half_width(p.p_low, p.p_high), config.confidence.bounds) is None
-            )
-        )
-        yield "confidence_low", level == 1
+        yield "confidence_low", self._unsure
         edge = _shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
         auto = config.edge.auto[self.setup.method.strategy.rules.phase]
-        least = self._of_era(lambda m: _micro(for_league(config.edge.min, m.league)))
-        yield "edge_below_min", edge < least
-        yield "needs_approval", edge < np.maximum(least, _micro(auto))
+        yield "edge_below_min", edge < self._least_edge
+        yield "needs_approval", edge < np.maximum(self._least_edge, _micro(auto))
+
+    @cached_property
+    def _home(self) -> Int64:
+        return self._of_told(lambda p: int(p.p_home * _MILLION))
+
+    @cached_property
+    def _yes_is_home(self) -> npt.NDArray[np.bool_]:
+        return self._of_era(lambda m: int(m.yes_is_home)) == 1
+
+    @cached_property
+    def _unsure(self) -> npt.NDArray[np.bool_]:
+        bounds = self.config.confidence.bounds
+        unsure = self._of_told(
+            lambda p: int(confidence_level(half_width(p.p_low, p.p_high), bounds) is None)
+        )
+        return unsure == 1
+
+    @cached_property
+    def _least_edge(self) -> Int64:
+        return self._of_era(lambda m: _micro(for_league(self.config.edge.min, m.league)))
 
     # -- what the rules themselves say, once per market and change ---------------------------------
 
-    def _asked(self, name: str, side: Side, book: _Reasons) -> tuple[Codes, npt.NDArray[np.bool_]]:
+    def _asked(self, name: str, book: _Reasons) -> tuple[Codes, npt.NDArray[np.bool_]]:
         """The reasons of a row that depends on the market and versions only."""
-        found = self._static.get(name)
-        if found is None:
-            found = [
-                self._ask(name, facts, at)
-                for facts, at in zip(self.facts, self.moment, strict=True)
-            ]
-            self._static[name] = found
+        found = [self._ask(name, *one) for one in self._situations]
         codes = np.array([0 if r is None else book.code(r) for r in found], dtype=np.int16)
+        if not codes.any():
+            return codes, np.zeros(len(self.era), dtype=bool)
         chosen = codes[self.era]
         return chosen, chosen != 0
 
-    def _ask(self, name: str, facts: MarketFacts, at: Any) -> str | None:
-        state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
-        situation = Situation(state, Tick("", at, self.setup.environment), self.config)
-        quote = Quote(facts.market_id, at, at, "", None, None)
-        platform = facts.platform_id
+    @cached_property
+    def _situations(self) -> list[tuple[Candidate, Situation]]:
+        """A candidate of each era, of which no quote is known."""
+        found = []
         sources = self.setup.history.quotes.sources
-        assume = self.config.replay.assume
-        assumes = all(
-            takes_assumptions(s, platform, self.setup.environment, assume) for s in sources
-        )
-        candidate = Candidate(facts, quote, Side.YES, self.setup.method, None, assumes, {})
-        if name == "exchange" and facts.platform_status == "active":
+        assume, environment = self.config.replay.assume, self.setup.environment
+        assumes: dict[str, bool] = {}
+        for facts, at in zip(self.facts, self.moment, strict=True):
+            platform = facts.platform_id
+            if platform not in assumes:
+                assumes[platform] = all(
+                    takes_assumptions(s, platform, environment, assume) for s in sources
+                )
+            state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
+            situation = Situation(state, Tick("", at, environment), self.config)
+            quote = Quote(facts.market_id, at, at, "", None, None)
+            found.append(
+                (
+                    Candidate(
+                        facts, quote, Side.YES, self.setup.method, None, assumes[platform], {}
+                    ),
+                    situation,
+                )
+            )
+        return found
+
+    def _ask(self, name: str, candidate: Candidate, situation: Situation) -> str | None:
+        if name == "exchange" and candidate.market.platform_status == "active":
             return None  # the weekly windows follow as a column
-        return getattr(entry_gate, name)(candidate, situation)
+        reason: str | None = getattr(entry_gate, name)(candidate, situation)
+        return reason
 
     def _status(self, reason: str) -> tuple[str, npt.NDArray[np.bool_]]:
         """The last lines of row 5: what the game's status says before its start."""
@@ -271,11 +341,7 @@ class _Columns:
         platforms = {row["platform_id"] for row in self.setup.history.markets}
         if not any(windows.get(platform) for platform in platforms):
             return closed
-        hours, inverse = np.unique(self.at // _HOUR_US, return_inverse=True)
-        offsets = np.array(
-            [_offset_us(int(hour) * _HOUR_US) for hour in hours.tolist()], dtype=np.int64
-        )
-        local = self.at + offsets[inverse]
+        local = self.at + _offsets(self.at)
         day, clock = local // (24 * _HOUR_US), local % (24 * _HOUR_US)
         weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
         for platform in platforms:
@@ -287,32 +353,29 @@ class _Columns:
 
     def _fees(self, ask: Int64) -> Int64:
         """φ(ask) in millionths by the fee rule, once per schedule and price; -1 if unknown."""
-        schedules: list[FeeSchedule | None] = []
-        of_era: list[int] = []
-        for facts, at in zip(self.facts, self.moment, strict=True):
-            state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
-            situation = Situation(state, Tick("", at, self.setup.environment), self.config)
-            found = value_gate.schedule_of(facts, bool(self._all_assume), situation, {})
-            if found not in schedules:
-                schedules.append(found)
-            of_era.append(schedules.index(found))
-        which = np.array(of_era, dtype=np.int64)[self.era] if of_era else self.era
+        schedules, which = self._schedules
         fees = np.full(len(ask), -1, dtype=np.int64)
         fine = self.config.fees.account_precision
         contracts = self.config.fees.probe_qty
         for number, schedule in enumerate(schedules):
             if schedule is None:
                 continue
-            rows = which == number
-            prices, inverse = np.unique(ask[rows], return_inverse=True)
-            table = [
-                _micro(fee_per_contract(schedule, contracts, asked, fine))
-                if 0 < micro < _MILLION and (asked := price(micro)) is not None
-                else 0
-                for micro in prices.tolist()
-            ]
-            fees[rows] = np.array(table, dtype=np.int64)[inverse]
+            rows: Any = which == number if len(schedules) > 1 else slice(None)
+            taken = partial(_fee_micro, schedule, contracts, fine)
+            fees[rows] = _by_price(ask[rows], taken)
         return fees
+
+    @cached_property
+    def _schedules(self) -> tuple[list[FeeSchedule | None], Int64]:
+        """The fee schedules there are, and which of them is each candidate's."""
+        schedules: list[FeeSchedule | None] = []
+        of_era: list[int] = []
+        for candidate, situation in self._situations:
+            found = value_gate.schedule_of(candidate.market, self._all_assume, situation, {})
+            if found not in schedules:
+                schedules.append(found)
+            of_era.append(schedules.index(found))
+        return schedules, np.array(of_era, dtype=np.int64)[self.era] if of_era else self.era
 
     @property
     def _all_assume(self) -> bool:
@@ -336,13 +399,8 @@ class _Columns:
         which = np.array(of_era, dtype=np.int64)[self.era]
         good = np.zeros(len(prices), dtype=bool)
         for number, grid in enumerate(grids):
-            rows = which == number
-            values, inverse = np.unique(prices[rows], return_inverse=True)
-            table = [
-                (value := price(micro)) is not None and grid.contains(value)
-                for micro in values.tolist()
-            ]
-            good[rows] = np.array(table, dtype=bool)[inverse]
+            rows: Any = which == number if len(grids) > 1 else slice(None)
+            good[rows] = _by_price(prices[rows], grid.contains) == 1
         return good
 
     def _assumed(self, values: Int64, assumed: int, where: npt.NDArray[np.bool_]) -> Int64:
@@ -372,11 +430,35 @@ class _Columns:
         ]
 
 
+def _fee_micro(schedule: FeeSchedule, contracts: Decimal, fine: Decimal, asked: Decimal) -> int:
+    return _micro(fee_per_contract(schedule, contracts, asked, fine))
+
+
+def _by_price(prices: Int64, value: Callable[[Decimal], int]) -> Int64:
+    """A property of a price for many of them, asked once each; 0 outside of (0, 1) dollars."""
+    inside = (prices > 0) & (prices < _MILLION)
+    safe = np.where(inside, prices, 0)
+    there = np.zeros(_MILLION, dtype=bool)
+    there[safe] = True
+    table = np.zeros(_MILLION, dtype=np.int64)
+    for micro in np.flatnonzero(there).tolist():
+        asked = price(micro)
+        if micro and asked is not None:
+            table[micro] = value(asked)
+    return table[safe]
+
+
+def _by_market(market: Int64) -> Int64:
+    """The order of candidates by market, as they are within one; sixteen bits sort fastest."""
+    narrow = len(market) and int(market.max()) < 1 << 15
+    return np.argsort(market.astype(np.int16) if narrow else market, kind="stable")
+
+
 def _latest_predictions(setup: Any, at: Int64, market: Int64) -> tuple[list[Prediction], Int64]:
     """Of each candidate's game the prediction with the latest inputs known by then."""
     chosen = np.full(len(at), -1, dtype=np.int64)
     found: list[Prediction] = []
-    order = np.argsort(market, kind="stable")
+    order = _by_market(market)
     bounds = np.searchsorted(market[order], np.arange(len(setup.history.markets) + 1))
     for number, row in enumerate(setup.history.markets):
         mine = order[bounds[number] : bounds[number + 1]]
@@ -402,17 +484,20 @@ def _eras(facts: FactsAtTime, at: Int64, market: Int64) -> tuple[list[tuple[int,
     candidate's era."""
     eras: list[tuple[int, int]] = []
     era = np.zeros(len(at), dtype=np.int64)
-    order = np.argsort(market, kind="stable")
-    numbers, starts = np.unique(market[order], return_index=True)
+    order = _by_market(market)
+    sorted_market, sorted_at = market[order], at[order]
+    sorted_era = np.zeros(len(at), dtype=np.int64)
+    starts = np.flatnonzero(np.diff(sorted_market, prepend=-1))
     ends = [*starts[1:].tolist(), len(order)]
-    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
-        mine = order[start:end]
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        number = int(sorted_market[start])
         changes = np.array(facts.changes(number), dtype=np.int64)
-        place = np.searchsorted(changes, at[mine], side="right")
-        for value in np.unique(place).tolist():
-            here = mine[place == value]
-            era[here] = len(eras)
-            eras.append((number, int(at[here[0]])))
+        # Times ascend within a market, so an era is a run of its candidates.
+        cuts = start + sorted_at[start:end].searchsorted(changes, side="left")
+        for first in sorted({start, *(cut for cut in cuts.tolist() if start < cut < end)}):
+            sorted_era[first:end] = len(eras)
+            eras.append((number, int(sorted_at[first])))
+    era[order] = sorted_era
     return eras, era
 
 
@@ -439,6 +524,22 @@ def _micro(value: Decimal) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{value} has more than six places; the columns count in millionths")
     return int(scaled)
+
+
+def _offsets(at: Int64) -> Int64:
+    """What New York's clock is ahead of UTC at each of ascending times, microseconds."""
+    if not len(at):
+        return at
+    days = np.arange(int(at[0]) // _DAY_US, int(at[-1]) // _DAY_US + 2)
+    first = [_offset_us(int(day) * _DAY_US) for day in days.tolist()]
+    hours: list[int] = []
+    for day, here, then in zip(days.tolist(), first, first[1:], strict=False):
+        # Clocks change on the hour, and on few days.
+        hours += [
+            here if here == then else _offset_us(day * _DAY_US + hour * _HOUR_US)
+            for hour in range(24)
+        ]
+    return np.array(hours, dtype=np.int64)[at // _HOUR_US - int(days[0]) * 24]
 
 
 def _offset_us(at_us: int) -> int:

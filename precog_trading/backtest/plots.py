@@ -41,13 +41,16 @@ def calibration(bins: Sequence[CalibrationBin], title: str) -> bytes:
     return _png(figure)
 
 
-def profit_by_arm(pnl: Sequence[Mapping[str, Any]], title: str) -> bytes:
-    """Net dollars by strategy × model."""
-    figure, axes = _figure(title)
-    names = [f"{row['strategy_name']}\n{row['model_name']}" for row in pnl] or ["no trades"]
-    axes.bar(names, [float(row["net"]) for row in pnl] or [0.0], width=0.5)
-    axes.axhline(0, color="#9e9e9e", linewidth=0.8)
-    axes.set_ylabel("net dollars")
+def profit(
+    pnl: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]], title: str
+) -> bytes:
+    """Net dollars by strategy × model, and by how positions ended (metrics ``positions``)."""
+    figure, (above, below) = _figures(title, (max(len(pnl), 1), max(len(ended), 1)))
+    arms = [f"{row['strategy_name']}\n{row['model_name']}" for row in pnl]
+    ends = [f"{row['exit_reason']} ({row['positions']})" for row in ended]
+    _net_bars(above, arms, pnl)
+    _net_bars(below, ends, ended)
+    below.set_xlabel("net dollars; positions by what ended them, and how many")
     return _png(figure)
 
 
@@ -70,15 +73,51 @@ def closing_line_value(entries: Sequence[Row], title: str) -> bytes:
 
 
 def reasons(counts: Sequence[Mapping[str, Any]], title: str) -> bytes:
-    """Candidates by what became of them, the most frequent first; logarithmic."""
-    figure, axes = _figure(title)
-    shown = sorted(counts, key=lambda row: -row["candidates"])[:_MOST_REASONS][::-1]
-    labels = [f"{row['exit_condition'] or row['purpose']}: {row['reason']}" for row in shown]
-    axes.barh(labels, [row["candidates"] for row in shown])
-    axes.set_xscale("log")
-    axes.set_xlabel("candidates")
-    axes.tick_params(axis="y", labelsize=7)
+    """What became of entry candidates, the most frequent first, and of every exit that triggered;
+    logarithmic.
+    """
+    entries = [row for row in counts if row["purpose"] == "entry"]
+    exits = [row for row in counts if row["purpose"] != "entry"]
+    entries = sorted(entries, key=lambda row: -row["candidates"])[:_MOST_REASONS]
+    exits.sort(key=lambda row: (row["exit_condition"], row["reason"]))
+    figure, (above, below) = _figures(title, (max(len(entries), 1), max(len(exits), 1)))
+    for axes, shown in ((above, entries), (below, exits)):
+        labels = [
+            f"{row['exit_condition']}: {row['reason']}" if row["exit_condition"] else row["reason"]
+            for row in shown
+        ]
+        axes.barh(labels or ["none"], [row["candidates"] for row in shown] or [0])
+        axes.invert_yaxis()
+        if shown:
+            axes.set_xscale("log")
+            axes.set_xlim(left=0.7)
+        axes.tick_params(axis="y", labelsize=7)
+    above.set_ylabel("entries")
+    below.set_ylabel("exits")
+    below.set_xlabel("candidates")
     return _png(figure)
+
+
+def _net_bars(axes: "Axes", labels: Sequence[str], found: Sequence[Mapping[str, Any]]) -> None:
+    bars = axes.barh(labels or ["no trades"], [float(row["net"]) for row in found] or [0.0])
+    axes.bar_label(bars, fmt="{:+,.0f}", fontsize=7, padding=2)
+    axes.axvline(0, color="#9e9e9e", linewidth=0.8)
+    axes.margins(x=0.15)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", labelsize=7)
+
+
+def _figures(title: str, bars: tuple[int, int]) -> "tuple[Figure, tuple[Axes, Axes]]":
+    """Two panels of horizontal bars, one above the other, each as high as its bars need."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height = 1.6 + 0.22 * (bars[0] + bars[1])
+    figure = Figure(figsize=(7, max(height, 3.2)), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, height_ratios=[n + 1 for n in bars])
+    above.set_title(title, fontsize=8)
+    return figure, (above, below)
 
 
 def _figure(title: str) -> "tuple[Figure, Axes]":

@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from precog_core.database.copying import copy_rows
 from precog_core.errors import PrecogError
 from precog_core.prices import PROBABILITY_STEP
-from precog_trading.engine.state import Decision
+from precog_trading.engine.state import Decision, EdgeRow
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -126,7 +126,12 @@ class _Writer:
         return ids
 
     def decisions(self, decisions: Sequence[Decision], position_ids: Mapping[int, int]) -> None:
-        self._copy("decisions", (_decision(d, position_ids) for d in decisions))
+        copy_rows(
+            self._conn,
+            "decisions",
+            [*_DECISION, *self._run],
+            ((*_decision(d, position_ids), _ENVIRONMENT, self._id) for d in decisions),
+        )
         found = rows(self._conn, "backtest", "ordering_decision_ids", backtest_run_id=self._id)
         self._decisions = {row["decision_key"]: row["decision_id"] for row in found}
 
@@ -363,10 +368,13 @@ def edge_versions(
     versions: list[Row] = []
     current: dict[str, tuple[Row, tuple[Any, ...]]] = {}
     counts: dict[str, int] = defaultdict(int)
+    newest: dict[str, EdgeRow] = {}
     for decision in decisions:
         edge = decision.edge_row
-        if edge is None:
+        # Refusals of one kind share the very row: what says the same again is no version.
+        if edge is None or newest.get(edge.edge_key) is edge:
             continue
+        newest[edge.edge_key] = edge
         market_implied = edge.market_implied_probability.quantize(
             PROBABILITY_STEP, rounding=ROUND_HALF_UP
         )
@@ -413,32 +421,26 @@ def edge_versions(
     return versions
 
 
-def _decision(decision: Decision, position_ids: Mapping[int, int]) -> Row:
-    return {
-        "decision_key": decision.decision_key,
-        "tick_id": decision.tick_id,
-        "dagster_run_id": decision.dagster_run_id,
-        "decided_at": decision.decided_at,
-        "market_id": decision.market_id,
-        "side": decision.side.value,
-        "purpose": decision.purpose.value,
-        "exit_condition": decision.exit_condition,
-        "position_id": _of(position_ids, decision.position_id),
-        "strategy_id": decision.strategy_id,
-        "model_id": decision.model_id,
-        "method_id": decision.method_id,
-        "prediction_id": decision.prediction_id,
-        "outcome": decision.outcome.value,
-        "skip_reason": decision.skip_reason,
-        "probability": decision.probability,
-        "price": decision.price,
-        "fee": decision.fee,
-        "edge": decision.edge,
-        "stake": decision.stake,
-        "quantity": decision.quantity,
-        "quote_observed_at": decision.quote_observed_at,
-        "inputs": decision.inputs,
-    }
+_DECISION = (
+    "decision_key", "tick_id", "dagster_run_id", "decided_at", "market_id", "side", "purpose",
+    "exit_condition", "position_id", "strategy_id", "model_id", "method_id", "prediction_id",
+    "outcome", "skip_reason", "probability", "price", "fee", "edge", "stake", "quantity",
+    "quote_observed_at", "inputs",
+)  # fmt: skip
+
+
+def _decision(decision: Decision, position_ids: Mapping[int, int]) -> tuple[Any, ...]:
+    """The values of the columns ``_DECISION``."""
+    condition = decision.exit_condition
+    return (
+        decision.decision_key, decision.tick_id, decision.dagster_run_id, decision.decided_at,
+        decision.market_id, decision.side.value, decision.purpose.value,
+        None if condition is None else condition.value,
+        _of(position_ids, decision.position_id), decision.strategy_id, decision.model_id,
+        decision.method_id, decision.prediction_id, decision.outcome.value, decision.skip_reason,
+        decision.probability, decision.price, decision.fee, decision.edge, decision.stake,
+        decision.quantity, decision.quote_observed_at, Jsonb(decision.inputs, dumps=as_json),
+    )  # fmt: skip
 
 
 def _stored(name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ finished, what is known to have ended is settled, the engine decides, and its or
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,6 +24,7 @@ from precog_trading.backtest.columns import (
 )
 from precog_trading.backtest.finished import after_the_result
 from precog_trading.backtest.history import FactsAtTime, History, Settlement
+from precog_trading.backtest.portfolio import Order
 from precog_trading.config import TradingConfig
 from precog_trading.engine.decide import decide
 from precog_trading.engine.state import (
@@ -34,15 +35,23 @@ from precog_trading.engine.state import (
     OpenBreaker,
     Outcome,
     Portfolio,
+    Prediction,
     Purpose,
     Quote,
     Tick,
+    TickDecisions,
     TradingState,
 )
 from precog_trading.exchanges.books import TakenLevels
 from precog_trading.exchanges.paper import PaperExchange
 from precog_trading.ledger.holdings import dollars
-from precog_trading.ledger.risk import Rearmed, TrippedBreaker, judge, odd_decision
+from precog_trading.ledger.risk import (
+    Rearmed,
+    Surroundings,
+    TrippedBreaker,
+    judge,
+    odd_decision,
+)
 from precog_trading.ledger.settlement import Settled
 from precog_trading.ledger.statements import Row
 from precog_trading.tick.batches import tick_id
@@ -164,6 +173,8 @@ class PlainReplay:
         self.result = Replay(self.account)
         self.books = RiskBooks()
         self.breakers: tuple[TrippedBreaker, ...] = ()
+        self.open_breakers: tuple[OpenBreaker, ...] = ()
+        """the same as the engine reads them"""
         self.clock: datetime | None = None
         self._platform = [row["platform_id"] for row in self.history.markets]
         self._event = [row["event_id"] for row in self.history.markets]
@@ -248,20 +259,27 @@ class PlainReplay:
             )
             for bundle in facts.bundles
         }
+        if self._judged(around, now) and self.account.working:
+            self._cancel(now)
+            facts = self._load(entries, looks, now)
+        return facts, self.open_breakers
+
+    def _judged(self, around: Mapping[str, Surroundings], now: datetime) -> bool:
+        """Re-arm and trip; whether something tripped."""
+        config = self.setup.config
         judgement = judge(
             self.books.by_platform, around, self.breakers, now, self.setup.environment,
             config.breaker, config.replay.rearm_at,
         )  # fmt: skip
-        self.breakers = judgement.open
+        if judgement.open != self.breakers:
+            self.breakers = judgement.open
+            self.open_breakers = tuple(trip.as_open for trip in judgement.open)
         self.result.rearmed += judgement.rearmed
         self.result.tripped += judgement.tripped
-        if judgement.tripped and self.account.working:
-            self._cancel(now)
-            facts = self._load(entries, looks, now)
-        return facts, tuple(trip.as_open for trip in judgement.open)
+        return bool(judgement.tripped)
 
     def _cancel(self, at: datetime) -> None:
-        desk = self._desk(at)
+        desk = self._desk(self.account.working, at)
         booked = [
             desk.cancel(order.row, at, "breaker", "a circuit breaker tripped")
             for order in list(self.account.working)
@@ -281,8 +299,24 @@ class PlainReplay:
             replace(bundle.state, breakers=breakers), bundle.quotes, bundle.predictions,
             [self.setup.method], tick, self.setup.config,
         )  # fmt: skip
-        quoted = {quote.market_id: quote for quote in bundle.quotes}
-        predicted = {p.prediction_id: p for p in bundle.predictions}
+        took = self._conclude(concluded, bundle.quotes, bundle.predictions)
+        self._note_odd(bundle, concluded.decisions)
+        asked = set(entries)
+        for quote in bundle.quotes:
+            market = self.account.place(quote.market_id)
+            if market in asked:
+                self._decided_with[market] = microseconds(quote.observed_at)
+        return took
+
+    def _conclude(
+        self,
+        concluded: TickDecisions,
+        quotes: Sequence[Quote],
+        predictions: Sequence[Prediction],
+    ) -> bool:
+        """Keep what was decided and looked at; whether an order was committed."""
+        quoted = {quote.market_id: quote for quote in quotes}
+        predicted = {p.prediction_id: p for p in predictions}
         took = False
         for decision in concluded.decisions:
             known = quoted[decision.market_id].known_at
@@ -295,12 +329,6 @@ class PlainReplay:
         self.result.decisions += concluded.decisions
         for mark in concluded.marks:
             self.account.mark(mark)
-        self._note_odd(bundle, concluded.decisions)
-        asked = set(entries)
-        for quote in bundle.quotes:
-            market = self.account.place(quote.market_id)
-            if market in asked:
-                self._decided_with[market] = microseconds(quote.observed_at)
         return took
 
     def _note_odd(self, bundle: PlatformFacts, decisions: Sequence[Decision]) -> None:
@@ -407,18 +435,20 @@ class PlainReplay:
 
     def execute(self, clock: datetime) -> None:
         """Carry every working order as far as what is known by ``clock`` allows."""
-        orders = self.account.working
-        if not orders:
-            return
-        desk = self._desk(clock)
+        if self.account.working:
+            self._execute(self.account.working, clock)
+
+    def _execute(self, orders: Sequence[Order], clock: datetime) -> None:
+        desk = self._desk(orders, clock)
         exchange = PaperExchange(desk, self.setup.config.fees.account_precision)
         booked = desk.work(exchange)
         for outcome in booked:
             self.account.keep(outcome)
         self.books.booked(booked)
 
-    def _desk(self, clock: datetime) -> OrderDesk:
-        rows = [order.row for order in self.account.working]
+    def _desk(self, orders: Sequence[Order], clock: datetime) -> OrderDesk:
+        rows = [order.row for order in orders]
+        markets = sorted({row["market_id"] for row in rows})
         following = {r["client_order_id"]: self._following(r, clock) for r in rows}
         resting = {r["market_id"]: r["sent_at"] for r in rows if r["status"] == "resting"}
         places = {market_id: self.account.place(market_id) for market_id in resting}
@@ -431,9 +461,13 @@ class PlainReplay:
             orders=rows,
             own={r["client_order_id"]: self._own(r) for r in rows},
             following={key: found for key, found in following.items() if found is not None},
-            taken=TakenLevels(dict(self.account.taken.contracts)),
+            taken=TakenLevels({k: n for m in markets for k, n in self.account.taken[m].items()}),
             through={m: self.account.through[m] for m in resting},
-            positions=[p.book for p in self.account.open_positions()],
+            positions=[
+                position.book
+                for market in markets
+                for position in self.account.open.get(self.account.place(market), ())
+            ],
             prints={m: tape.prints(places[m], since, clock) for m, since in resting.items()},
             bars={m: tape.bars(places[m], since, clock) for m, since in resting.items()},
         )
@@ -458,10 +492,12 @@ class PlainReplay:
 
     def settle(self, through: datetime | None) -> Settled:
         """Pay out what was known to have ended by then; None: everything."""
+        news: list[int] = []
         while self._due and (through is None or self._due[-1].known_at <= through):
             ended = self._due.pop()
             self._final[ended.market] = ended
-        return self.account.settle(self._final)
+            news.append(ended.market)
+        return self.account.settle(self._final, news)
 
     def finish(self) -> None:
         """After the last quote: waiting orders end unfilled or filled, held positions settle."""

@@ -1,6 +1,7 @@
 """A finished replay as rows of the trading tables."""
 
-from precog_trading.backtest.account import Account, Order
+from precog_trading.backtest.account import Account
+from precog_trading.backtest.portfolio import Order
 from precog_trading.backtest.recording import RunRows
 from precog_trading.backtest.replay import Replay
 from precog_trading.ledger.risk import OPERATOR

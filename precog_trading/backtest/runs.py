@@ -139,6 +139,9 @@ def _carry_out(
             f"{len(result.account.fills)} fills; writing"
         )
         with conn.transaction():
+            # Half a million decisions are one COPY; on a busy machine it takes longer than any
+            # single statement may otherwise.
+            conn.execute("SET LOCAL statement_timeout = 0")
             _record_settlements(conn, _last_settlement(setup.history))
             written = write_run(conn, run_id, name, run_rows(result))
             metrics = run_metrics(conn, run_id)

@@ -135,7 +135,7 @@ def log_run(tracking: BacktestTracking, db: Database, backtest_run_id: int) -> s
         pictures = {
             "equity": plots.equity(curve, title),
             "calibration": plots.calibration(calibration(entries), title),
-            "pnl": plots.profit_by_arm(metrics["pnl"], title),
+            "pnl": plots.profit(metrics["pnl"], metrics["positions"], title),
             "closing_line_value": plots.closing_line_value(entries, title),
             "skip_reasons": plots.reasons(metrics["reasons"], title),
         }

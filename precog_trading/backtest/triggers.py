@@ -10,12 +10,14 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from precog_core.prices import Side, floor_to
 from precog_trading.backtest.columns import NONE, Int64, microseconds, price
 from precog_trading.engine.state import (
     NEVER_TRAILED,
     ExitCondition,
+    ExitPlan,
     MarketFacts,
     OpenPosition,
     Prediction,
@@ -25,7 +27,12 @@ from precog_trading.rules.exits import stop_loss_price, target_price
 from precog_trading.rules.trailing import follow
 
 _MILLION = 1_000_000
-_NEVER = np.iinfo(np.int64).max
+_NEVER = int(np.iinfo(np.int64).max)
+_FIRST_ROWS = 64
+"""Most positions are sold or paid within these rows; each further search takes eight times more."""
+_NEVER_ALONE = {ExitCondition.CIRCUIT_BREAKER, ExitCondition.REBALANCE}
+"""What holds because of the account, not of the market's quotes."""
+_NEEDS_PREDICTION = {ExitCondition.EARLY_EXIT, ExitCondition.EDGE_DISAPPEARED}
 
 
 def marks(bid: Int64, ask: Int64) -> Int64:
@@ -66,45 +73,81 @@ def first_trigger(
         plan.trailing.type == "atr" and ExitCondition.TRAILING_STOP in plan.conditions
     ):
         return start
-    conditions = plan.conditions - {ExitCondition.CIRCUIT_BREAKER, ExitCondition.REBALANCE}
-    if not conditions:
+    if not plan.conditions - _NEVER_ALONE:
         return None
-    bid, ask = own_columns(quotes, position.side.value, start, end)
-    mark = marks(bid, ask)
-    marked = mark != NONE
-    entry = position.entry_price
-    hit = np.zeros(end - start, dtype=bool)
-    if ExitCondition.STOP_LOSS in conditions:
-        grid = market.grid.for_side(position.side)
-        stop = stop_loss_price(plan, entry, position.confidence, grid)
-        hit |= marked & (mark <= _floor(stop))
-    if ExitCondition.PROFIT_TARGET in conditions:
-        hit |= mark >= _ceil(target_price(plan, entry, position.confidence))
-    if ExitCondition.PARTIAL_EXIT_TARGET in conditions:
-        stages = plan.exit.partial_exit_target
-        original = position.original_quantity or position.quantity
-        for stage, gain, share in (
-            (1, stages.stage_1_gain, stages.stage_1_share),
-            (2, stages.stage_2_gain, stages.stage_2_share),
-        ):
-            due = floor_to(original * share, config.sizing.qty_step)
-            if due > position.stages.get(stage, Decimal(0)):
-                hit |= mark >= _ceil(entry * (1 + gain))
-    if ExitCondition.TRAILING_STOP in conditions:
-        hit |= marked & (mark <= _stops(position, mark, marked))
-    if ExitCondition.TIME_BASED_URGENT in conditions and market.kickoff_at is not None:
-        durations = config.league.duration
-        length = durations.get(market.league or "", durations["default"])
-        urgent = market.kickoff_at + timedelta(seconds=length - plan.exit.time_based_urgent)
-        hit |= quotes.known_at[start:end] >= microseconds(urgent)
-    if ExitCondition.LIQUIDITY_DRIED_UP in conditions:
-        hit |= _dried_up(quotes, plan, start, end)
-    if conditions & {ExitCondition.EARLY_EXIT, ExitCondition.EDGE_DISAPPEARED}:
-        hit |= marked & _worth_little(
-            position, market, told, quotes, bid + ask, bid, start, end, config
-        )
-    found = np.flatnonzero(hit)
-    return int(start + found[0]) if len(found) else None
+    limits = _Limits(position, market, plan, config)
+    peak, size = 0, _FIRST_ROWS
+    while start < end:
+        stop = min(start + size, end)
+        bid, ask = own_columns(quotes, position.side.value, start, stop)
+        mark = marks(bid, ask)
+        peaks = np.maximum(np.maximum.accumulate(np.where(mark != NONE, mark, 0)), peak)
+        hit = limits.hit(quotes, told, start, stop, bid, ask, mark, peaks)
+        found = int(hit.argmax())
+        if hit[found]:
+            return start + found
+        start, size, peak = stop, 8 * size, int(peaks[-1])
+    return None
+
+
+class _Limits:
+    """The prices of a plan as whole numbers."""
+
+    def __init__(
+        self, position: OpenPosition, market: MarketFacts, plan: ExitPlan, config: Any
+    ) -> None:
+        self.position, self.market, self.plan, self.config = position, market, plan, config
+        conditions, entry = plan.conditions, position.entry_price
+        self.stop, self.target = -1, _NEVER
+        if ExitCondition.STOP_LOSS in conditions:
+            grid = market.grid.for_side(position.side)
+            self.stop = _floor(stop_loss_price(plan, entry, position.confidence, grid))
+        if ExitCondition.PROFIT_TARGET in conditions:
+            self.target = _ceil(target_price(plan, entry, position.confidence))
+        if ExitCondition.PARTIAL_EXIT_TARGET in conditions:
+            stages = plan.exit.partial_exit_target
+            original = position.original_quantity or position.quantity
+            for stage, gain, share in (
+                (1, stages.stage_1_gain, stages.stage_1_share),
+                (2, stages.stage_2_gain, stages.stage_2_share),
+            ):
+                due = floor_to(original * share, config.sizing.qty_step)
+                if due > position.stages.get(stage, Decimal(0)):
+                    self.target = min(self.target, _ceil(entry * (1 + gain)))
+        self.urgent = _NEVER
+        if ExitCondition.TIME_BASED_URGENT in conditions and market.kickoff_at is not None:
+            durations = config.league.duration
+            length = durations.get(market.league or "", durations["default"])
+            urgent = market.kickoff_at + timedelta(seconds=length - plan.exit.time_based_urgent)
+            self.urgent = microseconds(urgent)
+
+    def hit(
+        self,
+        quotes: Any,
+        told: Sequence[Prediction],
+        start: int,
+        end: int,
+        bid: Int64,
+        ask: Int64,
+        mark: Int64,
+        peaks: Int64,
+    ) -> npt.NDArray[np.bool_]:
+        """Of each row whether a condition might hold; ``peaks``: the highest mark until then."""
+        conditions, position = self.plan.conditions, self.position
+        marked = mark != NONE
+        lowest = np.full(end - start, self.stop, dtype=np.int64)
+        if ExitCondition.TRAILING_STOP in conditions:
+            lowest = np.maximum(lowest, _stops(position, self.plan, peaks))
+        hit = (marked & (mark <= lowest)) | (mark >= self.target)
+        if int(quotes.known_at[end - 1]) >= self.urgent:
+            hit |= quotes.known_at[start:end] >= self.urgent
+        if ExitCondition.LIQUIDITY_DRIED_UP in conditions:
+            hit |= _dried_up(quotes, self.plan, start, end)
+        if conditions & _NEEDS_PREDICTION:
+            hit |= marked & _worth_little(
+                position, self.market, told, quotes, bid + ask, bid, start, end, self.config
+            )
+        return hit
 
 
 def trailed(position: OpenPosition, mark: Int64) -> TrailingState:
@@ -118,23 +161,18 @@ def trailed(position: OpenPosition, mark: Int64) -> TrailingState:
     return follow(position.trailing, plan.trailing, position.entry_price, highest, ())
 
 
-def _stops(position: OpenPosition, mark: Int64, marked: Any) -> Int64:
-    """The trailing stop at each look, millionths; below every price while it is not active."""
-    plan = position.plan
-    assert plan is not None  # noqa: S101 - the caller checked
-    before = position.trailing
-    peak = np.maximum.accumulate(np.where(marked, mark, 0))
-    values, inverse = np.unique(peak, return_inverse=True)
-    table = np.full(len(values), -1, dtype=np.int64)
-    for number, value in enumerate(values.tolist()):
-        top = price(value)
-        if value <= 0 or top is None:
-            state = before
-        else:
-            state = follow(before or NEVER_TRAILED, plan.trailing, position.entry_price, top, ())
-        if state.active and state.price is not None:
-            table[number] = _ceil(state.price)
-    return table[inverse]
+def _stops(position: OpenPosition, plan: ExitPlan, peaks: Int64) -> Int64:
+    """The trailing stop at each look, millionths; below every price while it is not active.
+    ``peaks`` never fall."""
+    starts = np.flatnonzero(np.concatenate([[True], peaks[1:] != peaks[:-1]]))
+    stops: list[int] = []
+    for value in peaks[starts].tolist():
+        state, top = position.trailing or NEVER_TRAILED, price(value)
+        if value > 0 and top is not None:
+            state = follow(state, plan.trailing, position.entry_price, top, ())
+        active = state.active and state.price is not None
+        stops.append(_ceil(state.price) if active and state.price is not None else -1)
+    return np.repeat(stops, np.diff(np.append(starts, len(peaks))))
 
 
 def _dried_up(quotes: Any, plan: Any, start: int, end: int) -> Any:

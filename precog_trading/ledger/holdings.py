@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from precog_core.errors import PrecogError
 
@@ -67,6 +68,12 @@ def fold(executions: Iterable[Execution], settlement_value: Decimal | None = Non
     ``settlement_value`` is that of the held side in dollars per contract. Raises LedgerError when
     two reports of one fill differ, when more is sold than was held, or when there is nothing.
     """
+    return _fold(tuple(executions), settlement_value)
+
+
+@lru_cache(maxsize=1024)
+def _fold(executions: tuple[Execution, ...], settlement_value: Decimal | None) -> Holding:
+    """One booking asks for the same holding several times: of its parts, the whole, the order."""
     ordered = _once_each(executions)
     if not ordered:
         raise LedgerError("a position without executions cannot exist; reconcile with the venue")

@@ -8,7 +8,7 @@ No window reaches back behind the moment its breaker was last re-armed: a person
 drawdown or a weekly loss has accepted it, and would otherwise see it trip again at once.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -84,7 +84,9 @@ class RiskBook:
     _equity: list[Decimal] = field(default_factory=list)
     _peak: Decimal = ZERO
     _flows: list[tuple[datetime, Decimal]] = field(default_factory=list)
-    _closed: dict[str, tuple[datetime, Decimal, Decimal]] = field(default_factory=dict)
+    _closed: dict[str, "_Ended"] = field(default_factory=dict)
+    _ended: list["_Ended"] = field(default_factory=list)
+    """the same, the earliest ended first"""
     _trades: list[datetime] = field(default_factory=list)
     _rejects: list[datetime] = field(default_factory=list)
     _venue_errors: list[datetime] = field(default_factory=list)
@@ -106,6 +108,21 @@ class RiskBook:
         self._peak = max(self._peak, equity)
         return True
 
+    @property
+    def peak(self) -> Decimal:
+        """The most the account was worth since its drawdown was last re-armed."""
+        return self._peak
+
+    @property
+    def is_eventless(self) -> bool:
+        """Whether no refusal, failure or mismatch is remembered that a breaker might count."""
+        return not (
+            self._rejects
+            or self._venue_errors
+            or self._fee_mismatches
+            or self._reconcile_mismatches
+        )
+
     def course(self, first: int = 0) -> list[tuple[datetime, Decimal]]:
         """(instant, equity) of the points from number ``first`` on, the oldest first."""
         return list(zip(self._times[first:], self._equity[first:], strict=True))
@@ -122,9 +139,13 @@ class RiskBook:
         """A position that ended: position_key, exit_time, realized_pnl, entry_price, fees,
         original_quantity. Noting it again (an amendment) replaces it."""
         cost = position["entry_price"] + position["fees"] / position["original_quantity"]
-        self._closed[position["position_key"]] = (
-            position["exit_time"], position["realized_pnl"], min(cost, ONE),
-        )  # fmt: skip
+        key = position["position_key"]
+        ended = (position["exit_time"], key, position["realized_pnl"], min(cost, ONE))
+        before = self._closed.get(key)
+        if before is not None:
+            del self._ended[bisect_left(self._ended, before)]
+        self._closed[key] = ended
+        insort(self._ended, ended)
         self._run = None
 
     def traded(self, at: datetime) -> None:
@@ -190,9 +211,7 @@ class RiskBook:
                 league: self._since("data_quality", times)
                 for league, times in self._bad_points.items()
             },
-            anomalies=tuple(
-                a for a in self._anomalies if a.at > self._rearmed.get("edge_anomaly", a.at - _TICK)
-            ),
+            anomalies=self._counted_anomalies(),
             predicted_at=dict(around.predicted_at),
             trades=self._since("trade_burst", self._trades),
             oldest_position_quote=around.oldest_position_quote,
@@ -210,21 +229,24 @@ class RiskBook:
 
     def _since(self, breaker_type: str, times: Sequence[datetime]) -> tuple[datetime, ...]:
         rearmed = self._rearmed.get(breaker_type)
-        return tuple(at for at in times if rearmed is None or at > rearmed)
+        if rearmed is None or not times:
+            return tuple(times)
+        return tuple(at for at in times if at > rearmed)
+
+    def _counted_anomalies(self) -> tuple[EdgeAnomaly, ...]:
+        rearmed = self._rearmed.get("edge_anomaly")
+        if rearmed is None or not self._anomalies:
+            return tuple(self._anomalies)
+        return tuple(a for a in self._anomalies if a.at > rearmed)
 
     def _losing_run(self) -> tuple[Decimal, ...]:
         """The cost per contract of each position of the newest unbroken run of losses."""
         if self._run is not None:
             return self._run
         rearmed = self._rearmed.get("consecutive_losses")
-        ended = sorted(
-            (at, key, pnl, cost)
-            for key, (at, pnl, cost) in self._closed.items()
-            if rearmed is None or at > rearmed
-        )
         run: list[Decimal] = []
-        for _, _, pnl, cost in reversed(ended):
-            if pnl >= 0:
+        for at, _, pnl, cost in reversed(self._ended):
+            if pnl >= 0 or (rearmed is not None and at <= rearmed):
                 break
             run.append(cost)
         self._run = tuple(reversed(run))
@@ -240,11 +262,14 @@ class RiskBook:
         while self._anomalies and self._anomalies[0].at < at:
             self._anomalies.pop(0)
         if len(self._closed) > 1000:
-            for key, _ in sorted(self._closed.items(), key=lambda kv: kv[1][0])[:500]:
+            for _, key, _, _ in self._ended[:500]:
                 del self._closed[key]
+            del self._ended[:500]
 
 
 _TICK = timedelta(microseconds=1)
+_Ended = tuple[datetime, str, Decimal, Decimal]
+"""(when, position_key, realized P&L, cost per contract) of a position that ended"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def change(conn: psycopg.Connection, subject: str, name: str, /, **params: Any) 
 
 def as_json(content: Any) -> str:
     """JSON text for ``jsonb_to_recordset`` and JSONB columns: decimals as plain strings."""
-    return json.dumps(content, default=_plain, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(content)
 
 
 def _plain(item: Any) -> Any:
@@ -89,3 +89,6 @@ def _plain(item: Any) -> Any:
     if isinstance(item, Mapping):
         return dict(item)
     raise TypeError(f"{item!r} of type {type(item).__name__} has no JSON form in our tables")
+
+
+_ENCODER = json.JSONEncoder(default=_plain, separators=(",", ":"), allow_nan=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from precog_core.errors import PrecogError
+from precog_core.options import Environment
 
 if TYPE_CHECKING:
     from precog_trading.methods.lifecycle import Condition
@@ -154,7 +155,7 @@ def deprecate(name: Name, version: Version, notes: Notes, by: By = None) -> None
 
 @methods.command("compare")
 def compare(
-    environment: Annotated[str, typer.Option(help="paper or live.")] = "paper",
+    environment: Annotated[Environment, typer.Option(help="Which account.")] = "paper",
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of methods that traded: differences, standard error, significance."""

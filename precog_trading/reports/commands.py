@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from precog_core.errors import PrecogError
+from precog_core.options import Environment
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-In = Annotated[str, typer.Option("--environment", help="paper, demo or live.")]
+In = Annotated[Environment, typer.Option("--environment", help="Which account.")]
 
 report = typer.Typer(no_args_is_help=True, help="Reports: the daily page, edges, exits, uptime.")
 

@@ -6,7 +6,7 @@ label of where its prices came from, so that no simulated profit looks like a re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -137,6 +137,9 @@ def equity_plot(points: Sequence[EquityPoint], title: str) -> bytes:
     above.legend(loc="best", fontsize=8)
     below.fill_between(times, [-100 * float(p.drawdown) for p in points], step="post", alpha=0.5)
     below.set_ylabel("drawdown, %")
+    if len(set(times)) == 1:  # nothing was traded: a line needs two ends
+        above.axhline(float(points[0].equity))
+        below.set_xlim(times[0] - timedelta(days=1), times[0] + timedelta(days=1))
     below.tick_params(axis="x", labelrotation=20, labelsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80)

@@ -47,6 +47,25 @@ def decision_key(
     )
 
 
+def decision_key_around(
+    *,
+    environment: str,
+    run_key: str,
+    market: str,
+    side: str,
+    purpose: str,
+    strategy: str,
+    model: str,
+    method: str | None,
+) -> tuple[bytes, bytes]:
+    """What is hashed for a decision's key before and after its tick id, which needs no escaping:
+    for whoever names many ticks of one candidate."""
+    parts = ("decision", environment, run_key, None)
+    rest = (market, side, purpose, None, strategy, model, method)
+    before, after = _CANONICAL.encode(parts), _CANONICAL.encode(rest)
+    return f'{before[:-1]},"'.encode(), f'",{after[1:]}'.encode()
+
+
 def client_order_id(
     *,
     environment: str,

@@ -405,3 +405,7 @@ WHERE f.entity_type = 'game'
           CAST(split_part(g.game_key, ':', 3) AS TIMESTAMP) AT TIME ZONE 'America/New_York'
       )
   );
+
+-- name: refresh_feature_statistics#
+-- Until autovacuum has seen a new store, the planner reads all of it again for every game.
+ANALYZE features_historical;

@@ -129,6 +129,63 @@ SELECT DISTINCT ON (game_id)
 FROM closes
 ORDER BY game_id, rank, is_home DESC;
 
+-- name: opening_probabilities(league, seasons)
+-- P(home wins) of the first price of the last 60 days before the start, one row per game, ranked as
+-- the closing ones. A closing line has no opening: files give only its last value.
+WITH winner_markets AS (
+    SELECT g.game_id, g.kickoff_at, m.market_id, m.platform_id,
+           m.yes_team_id = g.home_team_id AS is_home
+    FROM games AS g
+    JOIN events AS e USING (game_id)
+    JOIN markets AS m
+        ON m.event_id = e.event_id
+        AND (
+            m.yes_team_id = g.home_team_id
+            OR (m.yes_team_id = g.away_team_id AND m.platform_id IN ('kalshi', 'kalshi_demo'))
+        )
+    WHERE g.league = :league
+      AND g.season = ANY (:seasons)
+      AND m.platform_id <> 'closing_line'
+),
+openings AS (
+    SELECT w.game_id, w.is_home, first.mid AS price, first.source,
+           CASE first.source WHEN 'recorded' THEN 1 ELSE 3 END AS rank
+    FROM winner_markets AS w
+    CROSS JOIN LATERAL (
+        SELECT (q.yes_bid + q.yes_ask) / 2 AS mid, q.source
+        FROM market_snapshots AS q
+        WHERE q.market_id = w.market_id
+          AND q.source IN ('recorded', 'simulated')
+          AND q.yes_bid IS NOT NULL
+          AND q.yes_ask IS NOT NULL
+          AND q.observed_at < w.kickoff_at
+          AND q.observed_at > w.kickoff_at - INTERVAL '60 days'
+        ORDER BY q.observed_at
+        LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT w.game_id, w.is_home, first.close_price, 'recorded_candle', 2
+    FROM winner_markets AS w
+    CROSS JOIN LATERAL (
+        SELECT c.close_price
+        FROM market_candles AS c
+        WHERE c.market_id = w.market_id
+          AND c.period_s = 60
+          AND c.close_price IS NOT NULL
+          AND c.bar_end_ts < w.kickoff_at
+          AND c.bar_end_ts > w.kickoff_at - INTERVAL '60 days'
+        ORDER BY c.bar_end_ts
+        LIMIT 1
+    ) AS first
+    WHERE w.platform_id IN ('kalshi', 'kalshi_demo')
+)
+SELECT DISTINCT ON (game_id)
+    game_id,
+    CASE WHEN is_home THEN price ELSE 1 - price END::DOUBLE PRECISION AS p_home,
+    source
+FROM openings
+ORDER BY game_id, rank, is_home DESC;
+
 -- name: quotes_summary(platform_id, league, seasons)^
 SELECT count(*) AS quotes,
        min(q.observed_at) AS first_observed_at,

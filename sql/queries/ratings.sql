@@ -212,3 +212,7 @@ FROM (
     ORDER BY h.game_id, h.is_home, h.revision DESC
 ) AS in_force
 WHERE known_at < result_known_at;
+
+-- name: refresh_rating_statistics#
+-- Until autovacuum has seen a new history, the planner takes it for an empty table.
+ANALYZE elo_rating_history;

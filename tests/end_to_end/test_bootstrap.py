@@ -76,7 +76,7 @@ def test_killed_at_random_points_it_ends_in_the_same_rows(
     assert "PostgreSQL ended unexpectedly; run the same command again" in said
     assert "Traceback" not in said
 
-    for _ in range(3):
+    for _ in range(2):
         process = home.start("bootstrap", "--games", str(league_file), log=log)
         time.sleep(rng.uniform(4, 14))
         if process.poll() is None:

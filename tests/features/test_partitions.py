@@ -1,5 +1,6 @@
 """Ratings, features and datasets through Dagster: partitions in any cut, checks both ways."""
 
+import re
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -224,10 +225,14 @@ def test_a_correction_without_its_later_seasons_fails_the_chain_check(
         # Without foreign keys.
         ("UPDATE features_historical SET source_snapshot_id = 999999 WHERE feature_record_id = 1",
          "feature_keys"),
-        # Planted leaks: dates shuffled among games, and the final score as a feature.
+        # Planted leaks: dates shuffled among games, the rating after the game as the one before it,
+        # and the final score as a feature.
         ("UPDATE games g SET kickoff_at = o.kickoff_at FROM games o"
          " WHERE g.game_id - o.game_id = 5 AND g.season = 2009 AND o.kickoff_at < g.kickoff_at",
          "feature_moments"),
+        ("UPDATE features_historical f SET feature_value = h.rating_after FROM elo_rating_history h"
+         " WHERE h.game_id = f.entity_id AND h.is_home AND f.feature_id = (SELECT feature_id"
+         " FROM feature_definitions WHERE feature_name = 'elo_home')", "leak_proofs"),
         ("UPDATE features_historical f SET feature_value = g.home_score - g.away_score FROM games g"
          " WHERE g.game_id = f.entity_id AND f.feature_id = (SELECT feature_id"
          " FROM feature_definitions WHERE feature_name = 'margin_10_home')", "leak_proofs"),
@@ -245,7 +250,8 @@ def test_each_check_of_the_features_fails_on_its_own_damage(
     assert result.passed is False
     if check == "leak_proofs":
         lines = result.metadata["examples"].value
-        assert {line.split()[0] for line in lines} == {"margin_10_home"}
+        (planted,) = {"elo_home", "margin_10_home"} & set(re.findall(r"'(\w+)'", damage))
+        assert {line.split()[0] for line in lines} == {planted}
         assert {"truncation", "poison"} <= set(" ".join(lines).split())
     others = {
         "no_feature_from_the_future",

@@ -132,7 +132,7 @@ def test_again_everything_is_found_and_no_row_changes(
 
 @pytest.mark.requirement("ORCH-006")
 def test_an_alarm_stops_the_run_before_approval(
-    league_home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    fitted_home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRECOG__MODELS__LEAKS__MAX_TRAIN_TEST_GAP", "0")
     result = train(instance, *TRAINING, raises=False)
@@ -140,7 +140,7 @@ def test_an_alarm_stops_the_run_before_approval(
     assert not result.success
     assert result.asset_materializations_for_node("model_evaluation")
     assert not result.asset_materializations_for_node("approved_model")
-    assert league_home.rows("SELECT DISTINCT status FROM probability_models") == [("draft",)]
+    assert fitted_home.rows("SELECT DISTINCT status FROM probability_models") == [("draft",)]
 
 
 def test_a_refused_gate_is_a_failed_run_with_the_reasons(

@@ -63,7 +63,13 @@ def test_a_century_of_nfl_games_gives_the_same_bits(data_dir) -> None:
     )
 
 
-@pytest.mark.parametrize("identity", [lambda n: n + 40, lambda n: n * 10**9, lambda n: f"team {n}"])
+@pytest.mark.parametrize(
+    "identity",
+    [
+        lambda n: n + 40, lambda n: n * 10**9, lambda n: f"team {n}", lambda n: f"a long name {n}",
+        lambda n: f"é{n}", lambda n: "ab" * n, lambda n: f"{n}" if n < 7 else f"seven+{n}",
+    ],
+)  # fmt: skip
 def test_teams_may_be_numbers_close_together_or_apart_or_names(identity) -> None:
     games = [
         Game(2000 + n // 9, identity(n % 5), identity(5 + n % 4), n % 7, n % 11, n % 3 == 0)
@@ -72,6 +78,16 @@ def test_teams_may_be_numbers_close_together_or_apart_or_names(identity) -> None
     assert_same_bits(games, NFL)
     mixed = pd.DataFrame(games).astype({"home": object, "away": object})
     assert_same_bits(games, NFL, GameColumns.of_frame(mixed))
+    # A part of a longer column, and one made of several: not where their buffers begin.
+    frame = pd.DataFrame(games)
+    parts = pd.concat([frame.iloc[:20], frame.iloc[20:]])
+    assert_same_bits(games[20:], NFL, GameColumns.of_frame(frame.iloc[20:]))
+    assert_same_bits(games, NFL, GameColumns.of_frame(parts))
+
+
+def test_more_names_than_fit_the_table_are_coded_all_the_same() -> None:
+    games = [Game(2000, f"h{n}", f"a{n}", n % 7, n % 11, False) for n in range(1_500)]
+    assert_same_bits(games, NFL)
 
 
 def test_no_games_are_rated_as_nothing_and_a_season_before_the_first_era_is_refused() -> None:

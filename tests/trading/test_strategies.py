@@ -71,7 +71,11 @@ def test_a_managed_strategy_keeps_its_stop_and_its_breaker() -> None:
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [({"certainty": "0.5"}, "certainty"), ({"until_h": "25"}, "until_h"), ({"x": 1}, "no setting x; expected some of certainty")],
+    [
+        ({"certainty": "0.5"}, "certainty"),
+        ({"until_h": "25"}, "until_h"),
+        ({"x": 1}, "no setting x; expected some of certainty"),
+    ],
 )
 def test_an_invalid_settlement_arbitrage_is_refused(
     config: dict[str, object], message: str

@@ -105,7 +105,7 @@ def test_platt_never_turns_the_order_of_games_around() -> None:
 def test_a_stored_model_predicts_the_same_bits(frame: pd.DataFrame, tmp_path) -> None:
     trees = fit_trees(frame[FEATURES], frame["home_win"], CONFIG, 0.15)
     model = CalibratedModel(trees, Platt(0.9, 0.05))
-    stored.save(trees, model.platt, tmp_path / "model")
+    stored.save(trees, model.calibration, tmp_path / "model")
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["booster.json", "model.json"]
     loaded = stored._load_pyfunc(str(tmp_path / "model"))
     expected = model.predict(frame)

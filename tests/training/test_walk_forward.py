@@ -94,11 +94,17 @@ def test_threads_and_row_order_do_not_change_a_byte(frame: pd.DataFrame, folds: 
 
 
 def test_calibration_waits_for_three_out_of_fold_seasons(folds: list[Fold]) -> None:
-    assert [fold.model.platt.is_identity for fold in folds] == [True, True, True, False, False]
+    assert [fold.model.calibration.is_identity for fold in folds] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     for fold in folds[:3]:
         assert fold.predictions["p_raw"].equals(fold.predictions["p_home"].rename("p_raw"))
     last = folds[-1]
-    scaled = last.model.platt(last.predictions["p_raw"].to_numpy())
+    scaled = last.model.calibration(last.predictions["p_raw"].to_numpy())
     assert scaled.tolist() == last.predictions["p_home"].tolist()
 
 

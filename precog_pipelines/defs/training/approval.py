@@ -4,11 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from precog_dagster.metadata import table_metadata
+from precog_dagster.metadata import LeftOut, table_metadata
 from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
 from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import tracking_of
+from precog_pipelines.training.leagues import for_each_league
 
 TABLE = "probability_models"
 
@@ -43,18 +44,28 @@ TABLE = "probability_models"
 def approved_model(
     context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
 ) -> dg.MaterializeResult:
-    from precog_pipelines.training.approval import GateRefused, approve
+    from precog_pipelines.training.approval import Approval, GateRefused, approve
 
     tracking, database = tracking_of(mlflow), postgres.database()
     preview: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
     exceptions: dict[str, str] = {}
-    for league in context.partition_keys:
+    refusals: list[GateRefused] = []
+    left_out = LeftOut(context)
+
+    approved: dict[str, Approval] = {}
+
+    def decide(league: str) -> None:
         try:
-            approval = approve(database, tracking, league)
+            approved[league] = approve(database, tracking, league)
         except GateRefused as refusal:
-            # A retry would meet the same facts.
-            raise dg.Failure(description=str(refusal), allow_retries=False) from refusal
+            refusals.append(refusal)
+
+    for_each_league(context.partition_keys, decide, left_out)
+    if refusals:
+        # After the other leagues have got their champions. A retry would meet the same facts.
+        raise dg.Failure(description="\n\n".join(map(str, refusals)), allow_retries=False)
+    for league, approval in approved.items():
         champion = approval.champion
         context.log.info(
             f"{league}: champion is {champion.title} (registry version {approval.version.number}), "
@@ -82,6 +93,7 @@ def approved_model(
                 )
             ),
         }
+    metadata |= left_out.metadata()
     with database.transaction() as conn:
         return dg.MaterializeResult(
             metadata=table_metadata(conn, TABLE, rows=len(preview), preview=preview, **metadata),

@@ -3,11 +3,12 @@
 import dagster as dg
 
 from precog_core.paths import home
-from precog_dagster.metadata import table_metadata
+from precog_dagster.metadata import LeftOut, table_metadata
 from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
 from precog_pipelines.automation import DOWNSTREAM_OF_ANY_PARTITION
 from precog_pipelines.training.datasets import Dataset, build_dataset, dataset_name
+from precog_pipelines.training.leagues import for_each_league
 
 TABLE = "training_datasets"
 
@@ -53,9 +54,9 @@ TABLE = "training_datasets"
 def training_datasets(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
-    built: list[Dataset] = []
     database = postgres.database()
-    for league in context.partition_keys:
+
+    def build(league: str) -> Dataset:
         with database.transaction() as conn:
             dataset = build_dataset(
                 conn,
@@ -65,7 +66,10 @@ def training_datasets(
                 dagster_run_id=context.run.run_id,
             )
         context.log.info(f"{dataset.name} {dataset.version}: {len(dataset.frame)} games")
-        built.append(dataset)
+        return dataset
+
+    left_out = LeftOut(context)
+    built = list(for_each_league(context.partition_keys, build, left_out).values())
     with database.transaction() as conn:
         metadata = table_metadata(
             conn,
@@ -77,6 +81,7 @@ def training_datasets(
             sha256=", ".join(d.sha256 for d in built),
             manifest=dg.MetadataValue.json({d.name: d.manifest for d in built}),
             parquet=dg.MetadataValue.path(str(built[-1].path)),
+            **left_out.metadata(),
         )
     return dg.MaterializeResult(metadata=metadata, check_results=_checks(built))
 

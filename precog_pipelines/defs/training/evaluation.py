@@ -7,12 +7,13 @@ import dagster as dg
 
 from precog_core.alerts import raise_alert
 from precog_core.database import Database
-from precog_dagster.metadata import markdown_table, table_metadata
+from precog_dagster.metadata import LeftOut, inline_png, markdown_table, table_metadata
 from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
 from precog_pipelines.defs.training.models import ANY_SEASON
 from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import Tracking, registered_name, tracking_of
+from precog_pipelines.training.leagues import for_each_league
 
 if TYPE_CHECKING:
     from precog_pipelines.training.degradation import Quality
@@ -85,14 +86,18 @@ def model_evaluation(
     from precog_pipelines.training.judging import judge_league, log_evaluations, write_evaluations
 
     tracking, database = tracking_of(mlflow), postgres.database()
-    judged: list[Judgement] = []
     written = 0
     quality: dict[str, Quality] = {}
-    for league in context.partition_keys:
-        judgement = judge_league(database, tracking, league)
+    left_out = LeftOut(context)
+    found = for_each_league(
+        context.partition_keys, lambda league: judge_league(database, tracking, league), left_out
+    )
+    judged = list(found.values())
+    pictures: dict[str, Any] = {}
+    for judgement in judged:
+        pictures |= _comparison(tracking, judgement)
         written += write_evaluations(database, judgement)
         log_evaluations(tracking, judgement)
-        judged.append(judgement)
         quality |= _champion_quality(database, tracking, judgement)
         for candidate in judgement.candidates:
             context.log.info(candidate.words())
@@ -103,6 +108,8 @@ def model_evaluation(
     metadata: dict[str, Any] = {
         "verdict": dg.MetadataValue.md("\n\n".join(c.words() for c in candidates)),
         "rows_inserted": written,
+        **pictures,
+        **left_out.metadata(),
     }
     for candidate in candidates:
         table = candidate.evaluation.by_season.to_dict("records")
@@ -127,6 +134,24 @@ def model_evaluation(
             ),
             check_results=[*_checks(judged), _quality_check(quality)],
         )
+
+
+def _comparison(tracking: Tracking, judgement: "Judgement") -> dict[str, Any]:
+    """All models of a league on the same games: recorded in MLflow, and as a picture."""
+    from precog_pipelines.tracking.plots import png
+    from precog_pipelines.training.comparison import compare_candidates, log_comparison
+
+    compared = compare_candidates(judgement)
+    if compared is None:
+        return {}
+    league = judgement.league
+    found: dict[str, Any] = {
+        f"{league}_comparison": inline_png(compared.title, png(compared.figure())),
+        f"{league}_comparison_run": dg.MetadataValue.url(
+            log_comparison(tracking, judgement, compared)
+        ),
+    }
+    return found | ({f"{league}_opening_market": compared.note} if compared.note else {})
 
 
 def _champion_quality(

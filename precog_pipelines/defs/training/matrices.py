@@ -47,8 +47,9 @@ def probability_matrices(
     context: dg.AssetExecutionContext, postgres: PostgresResource
 ) -> dg.MaterializeResult:
     from precog_pipelines.matrices.config import matrices_config
-    from precog_pipelines.matrices.plots import matrix_plot, png
+    from precog_pipelines.matrices.plots import matrix_plot
     from precog_pipelines.matrices.tables import store_matrices
+    from precog_pipelines.tracking.plots import png
 
     metadata: dict[str, Any] = {}
     unsound: list[tuple[Any, ...]] = []

@@ -7,11 +7,12 @@ from typing import Any
 import dagster as dg
 
 from precog_core.database import Database
-from precog_dagster.metadata import table_metadata
+from precog_dagster.metadata import LeftOut, table_metadata
 from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
 from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import Tracking, tracking_of
+from precog_pipelines.training.leagues import for_each_league
 from precog_pipelines.training.records import Record, artifact, out_of_sample
 from precog_pipelines.training.reporting import by_season_rows, season_metrics
 
@@ -124,10 +125,11 @@ def ensemble_model(
 def market_anchored_model(
     context: dg.AssetExecutionContext, postgres: PostgresResource, mlflow: MlflowResource
 ) -> dg.MaterializeResult:
-    from precog_pipelines.training.anchored import NoPrices, train_anchored
+    from precog_pipelines.training.anchored import train_anchored
 
+    # Compared and never served: a league without prices lacks nothing.
     return _train(
-        context, postgres.database(), tracking_of(mlflow), train_anchored, leave_out=NoPrices
+        context, postgres.database(), tracking_of(mlflow), train_anchored, may_be_empty=True
     )
 
 
@@ -137,21 +139,21 @@ def _train(
     tracking: Tracking,
     train: Train,
     *,
-    leave_out: type[Exception] | tuple[type[Exception], ...] = (),
+    may_be_empty: bool = False,
 ) -> dg.MaterializeResult:
-    """Train each league. ``leave_out``: errors that leave a league out, named in the metadata."""
+    """Train each league; those that cannot be yet are left out and named in the metadata."""
     preview: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
-    left_out: dict[str, str] = {}
+    left_out = LeftOut(context)
     first = last = None
     rows = 0
-    for league in context.partition_keys:
-        try:
-            record = train(database, tracking, league, context.run_id)
-        except leave_out as reason:
-            context.log.warning(f"{league} is left out: {reason}")
-            left_out[league] = str(reason)
-            continue
+    recorded = for_each_league(
+        context.partition_keys,
+        lambda league: train(database, tracking, league, context.run_id),
+        left_out,
+        may_be_empty=may_be_empty,
+    )
+    for league, record in recorded.items():
         predictions = out_of_sample(tracking, record)
         total = season_metrics(predictions)
         url = tracking.run_url(record.experiment_id, record.parent_run_id)
@@ -178,8 +180,7 @@ def _train(
                 )
         first = predictions["kickoff_at"].min().to_pydatetime()
         last = predictions["kickoff_at"].max().to_pydatetime()
-    if left_out:
-        metadata["left_out"] = dg.MetadataValue.json(left_out)
+    metadata |= left_out.metadata()
     with database.transaction() as conn:
         return dg.MaterializeResult(
             metadata=table_metadata(

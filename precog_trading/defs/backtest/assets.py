@@ -1,5 +1,6 @@
 """The asset ``backtest``: a season of stored quotes through the rules of paper trading."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,13 @@ from precog_trading.defs.trading.assets import GROUP, OWNERS
 _LEAD = timedelta(days=2)
 _LAG = timedelta(days=2)
 _MOST_PICTURES = 3
+# Stored as JSON, which keeps no order of its own.
+_REASON = ("purpose", "exit_condition", "reason", "candidates")
+_ENDED = ("exit_reason", "positions", "won", "net")
+_PROFIT = (
+    "strategy_name", "model_name", "method_name", "positions", "realised", "settlement", "fees",
+    "net",
+)  # fmt: skip
 
 
 class BacktestConfig(dg.Config):
@@ -109,10 +117,13 @@ def backtest(
                     label, plots.calibration(calibration(entries), label)
                 )
             pictures[f"reasons {name} {league} {season}"] = dg.MetadataValue.md(
-                markdown_table(metrics["reasons"])
+                markdown_table(_columns(metrics["reasons"], _REASON))
+            )
+            pictures[f"exits {name} {league} {season}"] = dg.MetadataValue.md(
+                markdown_table(_columns(metrics["positions"], _ENDED))
             )
             pictures[f"P&L {name} {league} {season}"] = dg.MetadataValue.md(
-                markdown_table(metrics["pnl"])
+                markdown_table(_columns(metrics["pnl"], _PROFIT))
             )
     if not made:
         raise dg.Failure(
@@ -127,7 +138,7 @@ def backtest(
             "dagster/table_name": "precog.public.backtest_runs",
             "dagster/column_schema": schema,
             "net": sum(float(row["net"]) for row in made),
-            "runs": dg.MetadataValue.md(markdown_table(made)),
+            "runs": dg.MetadataValue.md(markdown_table(_figures_down(made))),
             "what the fill model cannot know": dg.MetadataValue.md(
                 "\n".join(f"- {sentence}" for sentence in told)
             ),
@@ -183,3 +194,15 @@ def no_look_ahead_in_replay(
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _columns(found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in names} for row in found]
+
+
+def _figures_down(made: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One column a run: the page cuts what is wider than itself."""
+    return [
+        {"figure": name, **{str(n): row[name] for n, row in enumerate(made, start=1)}}
+        for name in made[0]
+    ]

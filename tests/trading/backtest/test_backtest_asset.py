@@ -34,6 +34,14 @@ def test_a_season_materialises_with_plots_a_statement_and_an_mlflow_run(
         (check,) = done.get_asset_check_evaluations()
     page = event.metadata
     assert "data:image/png;base64" in str(page["equity nfl_pre_game nfl 2019"].value)
+    runs = str(page["runs"].value).splitlines()
+    assert runs[0] == "| figure | 1 |" and any(line.startswith("| net | ") for line in runs)
+    assert "| purpose | exit_condition | reason | candidates |" in str(
+        page["reasons nfl_pre_game nfl 2019"].value
+    )
+    assert "| exit_reason | positions | won | net |" in str(
+        page["exits nfl_pre_game nfl 2019"].value
+    )
     assert "Queue:" in str(page["what the fill model cannot know"].value)
     assert check.passed, check.metadata
     client = mlflow.MlflowClient(tracking_uri=store)

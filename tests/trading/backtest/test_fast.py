@@ -14,6 +14,16 @@ from tests.trading.backtest.made_up import made_up_season, setup
 _KEYS = ("decisions", "positions", "orders", "fills", "trades", "exits", "attempts", "entries",
          "balances", "equity", "breakers")  # fmt: skip
 
+_BREAKERS: list[dict[str, Any]] = [
+    {},
+    {"drawdown": "0.005", "weekly_loss": {"paper": 60, "live": 5}},
+    {"rapid_loss": {"paper": 10, "live": 5}, "consecutive_losses": "0.6"},
+    {"daily_loss": {"paper": 20, "live": 5}, "trade_burst": {"count": 2, "window_s": 3600}},
+    {"edge_anomaly_gap": "0.08", "edge_anomaly": {"count": 2, "window_s": 3600}},
+    {"data_quality": {"count": 2, "window_s": 7200}},
+]
+"""Limits so near that they are reached."""
+
 
 def everything(run: Replay) -> dict[str, Any]:
     rows = run_rows(run)
@@ -28,6 +38,9 @@ def same(world: Setup) -> dict[str, Any]:
         for ours, theirs in zip(fast[name], plain[name], strict=False):
             assert ours == theirs, name
         assert len(fast[name]) == len(plain[name]), name
+    # The text of the inputs is stored: the same values in the same order.
+    for ours, theirs in zip(fast["decisions"], plain["decisions"], strict=True):
+        assert list(ours.inputs.items()) == list(theirs.inputs.items())
     return plain
 
 
@@ -39,6 +52,20 @@ def test_a_season_comes_out_the_same(strategy: str) -> None:
         assert found["exits"] and found["attempts"]
 
 
+def test_a_drawdown_that_was_accepted_wakes_no_later_look() -> None:
+    """Once re-armed, the fall is counted from the worth of that moment, not from the old peak: a
+    season after it costs what a season before it did."""
+    world = setup(
+        made_up_season(16, games=4, step=30), "pre_game",
+        breaker={"drawdown": "0.005", "edge_anomaly_gap": "0.9"},
+    )  # fmt: skip
+    same(world)
+    fast = replay_fast(world)
+    assert [trip.breaker_type for trip in fast.tripped] == ["drawdown"]
+    assert fast.rearmed
+    assert fast.ticks < fast.events / 4
+
+
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 10_000),
@@ -46,9 +73,10 @@ def test_a_season_comes_out_the_same(strategy: str) -> None:
     source=st.sampled_from(["recorded_candle", "simulated"]),
     trend=st.sampled_from([0.004, 0.012, 0.03]),
     kind=st.sampled_from(["percentage", "fixed"]),
+    breaker=st.sampled_from(_BREAKERS),
 )
 def test_any_season_comes_out_the_same(
-    seed: int, strategy: str, source: str, trend: float, kind: str
+    seed: int, strategy: str, source: str, trend: float, kind: str, breaker: dict[str, Any]
 ) -> None:
     history = made_up_season(seed, games=3, source=source, step=30, trend=trend)
-    same(setup(history, strategy, trailing={"type": kind}))
+    same(setup(history, strategy, trailing={"type": kind}, breaker=breaker))

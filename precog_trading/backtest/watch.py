@@ -1,0 +1,94 @@
+"""What is held between lived moments: how far it was looked at, and when it may ask to be sold.
+
+Looks that can lead to nothing are not lived. What they would have noted, the newest mark and the
+trailing stop, is caught up with in one look when somebody needs it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+
+from precog_trading.backtest.account import Account
+from precog_trading.backtest.columns import instant
+from precog_trading.backtest.history import FactsAtTime
+from precog_trading.backtest.moments import NEVER
+from precog_trading.backtest.portfolio import Position
+from precog_trading.backtest.replay import Setup
+from precog_trading.backtest.triggers import first_trigger, marks, own_columns, trailed
+from precog_trading.engine.looks import look_at, mark_of
+from precog_trading.engine.state import Portfolio, Tick, TradingState
+from precog_trading.rules.entry_gate import Situation
+
+
+class Watch:
+    """The open positions of an account and the quotes of their markets."""
+
+    def __init__(self, setup: Setup, facts: FactsAtTime, account: Account) -> None:
+        self.setup, self.facts, self.account = setup, facts, account
+        self._seen: dict[int, int] = {}
+        """by position, the row of the newest quote looked at"""
+        self.trigger: dict[int, int] = {}
+        """by position, the instant of its next possible trigger"""
+
+    def touched(self, position: Position, at: int) -> None:
+        """A position that was opened or changed before the look of this moment."""
+        if position.position_id not in self._seen:
+            row = self.setup.history.quotes.latest(position.market, at)
+            seen = -1 if row is None else row
+            # The quote of this very moment is still to be looked at.
+            self._seen[position.position_id] = seen - self.has_quote(position.market, at)
+        self._search(position, at)
+
+    def looked(self, position: Position, at: int) -> None:
+        """A position that was looked at, or opened after the look: the next quote is next."""
+        row = self.setup.history.quotes.latest(position.market, at)
+        self._seen[position.position_id] = -1 if row is None else row
+        self._search(position, at)
+
+    def _search(self, position: Position, at: int) -> None:
+        """Find the position's next possible trigger."""
+        quotes, market = self.setup.history.quotes, position.market
+        start, end = self._seen[position.position_id] + 1, int(quotes.starts[market + 1])
+        row = self.setup.history.markets[market]
+        hit = first_trigger(
+            self.account.as_seen(position), self.facts.market(market, instant(at)),
+            self.setup.history.predictions.get(row["game_id"], ()), quotes, start, end,
+            self.setup.config,
+        )  # fmt: skip
+        self.trigger[position.position_id] = NEVER if hit is None else int(quotes.known_at[hit])
+
+    def catch_up(self, positions: Iterable[Position], at: int) -> None:
+        """Look at positions as of the last quote before ``at`` that nobody looked at."""
+        quotes = self.setup.history.quotes
+        for position in positions:
+            seen = self._seen.get(position.position_id)
+            if seen is None:
+                continue
+            last = self._rows_before(position.market, at) - 1
+            if last <= seen:
+                continue
+            bid, ask = own_columns(quotes, position.row["side"], seen + 1, last + 1)
+            mark = marks(bid, ask)
+            known = self.account.as_seen(position)
+            now = instant(int(quotes.known_at[last]))
+            facts = self.facts.market(position.market, now)
+            state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
+            situation = Situation(state, Tick("", now, self.setup.environment), self.setup.config)
+            known = replace(known, trailing=trailed(known, mark[:-1]))
+            quote = quotes.quote(last, facts.market_id)
+            self.account.mark(mark_of(look_at(known, quote, (), None, situation), situation))
+            self._seen[position.position_id] = last
+
+    def _rows_before(self, market: int, at: int) -> int:
+        """Where the rows of a market known before an instant end."""
+        quotes = self.setup.history.quotes
+        start, end = int(quotes.starts[market]), int(quotes.starts[market + 1])
+        return start + int(quotes.known_at[start:end].searchsorted(at, side="left"))
+
+    def has_quote(self, market: int, at: int) -> bool:
+        quotes, row = self.setup.history.quotes, self._rows_before(market, at)
+        return row < int(quotes.starts[market + 1]) and int(quotes.known_at[row]) == at
+
+    def next_quote(self, market: int, at: int) -> int:
+        quotes, row = self.setup.history.quotes, self._rows_before(market, at)
+        return int(quotes.known_at[row]) if row < int(quotes.starts[market + 1]) else NEVER
