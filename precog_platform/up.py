@@ -93,10 +93,14 @@ def run_up(
                 f"Dagster answers at {client.url}; Ctrl-C stops, the same command goes on."
             )
             watch = _watch(supervisor, home)
-            with naming_a_lost_server(home):
-                todo = [] if book.complete else stages(database, seasons)
-                todo += recorded_stages(recording) if recording else []
-                run_stages(todo, ServedLauncher(client, watch), database, book, console)
+            try:
+                with naming_a_lost_server(home):
+                    todo = [] if book.complete else stages(database, seasons)
+                    todo += recorded_stages(recording) if recording else []
+                    run_stages(todo, ServedLauncher(client, watch), database, book, console)
+            except KeyboardInterrupt:
+                console.print("Stopping …; finished stages stay, and the same command goes on.")
+                raise
         if own_mlflow:
             mlflow = supervisor.server("mlflow")
             supervisor.wait_until(mlflow, _answers(mlflow_port), _START_TIMEOUT_S)
