@@ -74,6 +74,7 @@ def register(app: typer.Typer) -> None:
     from precog_trading.desk_commands import approve, edges, paper
     from precog_trading.explain.commands import explain
     from precog_trading.methods.commands import methods
+    from precog_trading.methods.strategy_commands import strategies
     from precog_trading.monitor.commands import register as register_monitor
     from precog_trading.reports.commands import report
 
@@ -82,6 +83,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(explain, name="explain")
     app.add_typer(methods, name="methods")
     app.add_typer(paper, name="paper")
+    app.add_typer(strategies, name="strategies")
     app.add_typer(report, name="report")
     app.command("edges")(edges)
     app.command("approve")(approve)

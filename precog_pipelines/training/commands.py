@@ -24,6 +24,9 @@ models = typer.Typer(help="Models and how well they predict.", no_args_is_help=T
 
 def register(app: typer.Typer) -> None:
     """Add ``precog models`` to the `precog` command line."""
+    from precog_pipelines.training.life_commands import register as register_life
+
+    register_life(models)
     app.add_typer(models, name="models")
 
 

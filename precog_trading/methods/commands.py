@@ -17,7 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of this session.")]
 Name = Annotated[str, typer.Argument(help="Name of the method.")]
 Version = Annotated[str, typer.Argument(help="Its version, such as v1.0.")]
-Notes = Annotated[str, typer.Option("--notes", help="Why; kept with the method.")]
+Notes = Annotated[str, typer.Option("--notes", "--reason", help="Why; kept with the method.")]
 
 methods = typer.Typer(
     no_args_is_help=True,
@@ -135,8 +135,9 @@ def release(
 def activate(name: Name, version: Version, notes: Notes, by: By = None) -> None:
     """Let a method trade live, if it has shown enough (testing to active); your name is kept.
 
-    It needs 10 finished paper trades with a positive return, an active strategy and model, no open
-    leak alarm and complete attribution. Exit 1 names what is missing.
+    It needs 10 finished paper trades with a positive return, an active strategy and model
+    (`precog strategies activate`, `precog models activate`), no open leak alarm and complete
+    attribution. Exit 1 names what is missing.
     """
     _move(name, version, "active", notes, by)
 

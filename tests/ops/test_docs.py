@@ -26,6 +26,8 @@ _ELSEWHERE = {
     "bootstrap": "tests/end_to_end/test_bootstrap.py",
     "summary": "tests/end_to_end/test_bootstrap.py",
     "ratings": "tests/ratings/test_commands.py",
+    "strategies activate": "tests/ops/test_lives.py",
+    "models activate": "tests/ops/test_lives.py",
     "models compare": "tests/training/test_commands.py",
     "models rollback": "tests/training/test_rollback.py",
     "models tune": "tests/training/test_tuning.py",
