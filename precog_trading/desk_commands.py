@@ -1,9 +1,10 @@
-"""``precog edges``, ``precog approve``, ``precog paper reset``."""
+"""``precog edges``, ``precog decisions``, ``precog approve``, ``precog paper reset``."""
 
 import getpass
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,6 +52,67 @@ def edges(
         "decision_id ticker side true_win_probability market_price expected_value strategy_name "
         "recommended_action model_name confidence_level fee known_at kickoff_at",
     )
+
+
+def decisions(
+    method: Annotated[str | None, typer.Option(help="Only this method, by name.")] = None,
+    market: Annotated[str | None, typer.Option(help="Only this market, by ticker.")] = None,
+    outcome: Annotated[
+        Literal["taken", "skipped"] | None, typer.Option(help="Only taken or skipped ones.")
+    ] = None,
+    purpose: Annotated[
+        Literal["entry", "exit"] | None, typer.Option(help="Only entries or exits.")
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Only this skip reason or exit condition, such as edge_below_min."),
+    ] = None,
+    backtest: Annotated[
+        int | None, typer.Option("--backtest", help="Instead those of this backtest run.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Rows at most, the newest first.")
+    ] = 30,
+    environment: Annotated[Environment, typer.Option(help="Which account.")] = "paper",
+    as_json: AsJson = False,
+) -> None:
+    """Show decisions, taken and skipped, with their ids and reasons, the newest first."""
+    from precog_trading.commands import connection, print_json
+    from precog_trading.ledger.statements import rows
+    from precog_trading.reports.tables import print_table
+
+    with connection() as conn:
+        found = rows(
+            conn, "desk", "decisions", environment="backtest" if backtest else environment,
+            backtest_run_id=backtest, method=method, ticker=market, purpose=purpose,
+            outcome=outcome, reason=reason, maximum=limit,
+        )  # fmt: skip
+        counted = (
+            rows(conn, "performance", "decision_counts", environment=environment)
+            if reason is not None and not found and backtest is None
+            else []
+        )
+    if as_json:
+        return print_json({"decisions": found})
+    columns = {
+        "decision_id": "id", "decided_at": "time", "ticker": "ticker", "side": "side",
+        "purpose": "for", "outcome": "outcome", "why": "reason", "probability": "model says",
+        "price": "price", "edge": "edge", "quantity": "contracts", "method": "method",
+    }  # fmt: skip
+    print_table([{**row, **_words(row)} for row in found], columns)
+    if counted:
+        there = (f"{row['skip_reason']} ({row['count']})" for row in counted if row["skip_reason"])
+        typer.echo(f"reasons there are: {', '.join(there) or 'none'}")
+    if found:
+        typer.echo("precog explain decision ID   # every rule with its values")
+    return None
+
+
+def _words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The two columns of the table that no row has: why, and the method with its version."""
+    reasons = [row["exit_condition"], row["skip_reason"]]
+    method = row["method_name"] and f"{row['method_name']} {row['method_version']}"
+    return {"why": ": ".join(filter(None, reasons)) or None, "method": method}
 
 
 def approve(

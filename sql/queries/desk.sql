@@ -59,3 +59,25 @@ SELECT
      WHERE status IN ('intent', 'sent', 'resting', 'unknown')
        AND execution_environment = :environment
        AND backtest_run_id IS NULL) AS orders;
+
+-- name: decisions(environment, backtest_run_id, method, ticker, purpose, outcome, reason, maximum)
+-- Decisions, the newest first. reason: why it was skipped, or the condition that asked for an exit.
+SELECT
+    d.decision_id, d.decided_at, m.ticker, d.side, d.purpose, d.outcome,
+    d.skip_reason, d.exit_condition, d.probability, d.price, d.fee, d.edge, d.stake, d.quantity,
+    me.method_name, me.method_version, s.strategy_name, s.strategy_version,
+    pm.model_name, pm.model_version, d.position_id, d.tick_id, d.backtest_run_id
+FROM decisions AS d
+JOIN markets AS m ON m.market_id = d.market_id
+LEFT JOIN methods AS me ON me.method_id = d.method_id
+LEFT JOIN strategies AS s ON s.strategy_id = d.strategy_id
+LEFT JOIN probability_models AS pm ON pm.model_id = d.model_id
+WHERE d.execution_environment = :environment
+  AND d.backtest_run_id IS NOT DISTINCT FROM CAST(:backtest_run_id AS BIGINT)
+  AND (CAST(:method AS TEXT) IS NULL OR me.method_name = :method)
+  AND (CAST(:ticker AS TEXT) IS NULL OR m.ticker = :ticker)
+  AND (CAST(:purpose AS TEXT) IS NULL OR d.purpose = :purpose)
+  AND (CAST(:outcome AS TEXT) IS NULL OR d.outcome = :outcome)
+  AND (CAST(:reason AS TEXT) IS NULL OR :reason IN (d.skip_reason, d.exit_condition))
+ORDER BY d.decided_at DESC, d.decision_id DESC
+LIMIT :maximum;

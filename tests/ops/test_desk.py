@@ -1,4 +1,4 @@
-"""`precog edges`, `precog approve`, `precog paper reset`: what a person does at the desk."""
+"""`precog edges`, `decisions`, `approve`, `paper reset`: what a person does at the desk."""
 
 import json
 from datetime import UTC, datetime
@@ -53,7 +53,35 @@ def test_a_person_approves_what_lies_in_the_band_and_the_next_quote_buys_it(
     run_pending(all_databases)
     (trade,) = json.loads(precog("trades", "--json"))["trades"]
     assert (trade["action"], trade["price"]) == ("buy", "0.540000")
+    decisions_are_found(best["ticker"])
     assert "positions and 0 orders are open" in refused("paper", "reset", "--yes", "--reason", "x")
+
+
+def decisions_are_found(ticker: str) -> None:
+    """The newest first, by method, outcome, reason and market; a hint for what no decision has."""
+
+    def listed(*arguments: str) -> list[dict[str, object]]:
+        found = json.loads(precog("decisions", *arguments, "--json"))["decisions"]
+        assert isinstance(found, list)
+        return found
+
+    everything = listed("--limit", "1000")
+    assert [row["decided_at"] for row in everything] == sorted(
+        (str(row["decided_at"]) for row in everything), reverse=True
+    )
+    (taken,) = listed("--outcome", "taken", "--market", ticker)
+    assert (taken["method_name"], taken["purpose"]) == ("nfl_pre_game", "entry")
+    assert f"decision {taken['decision_id']}" in invoke(("explain", "trade", "1")).output
+    waiting = listed("--reason", "needs_approval")
+    assert {row["outcome"] for row in waiting} == {"skipped"}
+    assert 0 < len(waiting) < len(everything)
+    assert listed("--method", "nfl_pre_game", "--outcome", "taken") == [taken]
+    assert len(listed("--limit", "1")) == 1
+    assert listed("--purpose", "exit") == listed("--market", "x") == listed("--backtest", "9") == []
+    table = precog("decisions", "--reason", "needs_approval")
+    assert "needs_approval" in table
+    assert "precog explain decision ID" in table
+    assert "reasons there are: " in precog("decisions", "--reason", "nonsense")
 
 
 def test_the_paper_account_starts_anew_and_still_adds_up(all_databases: Database) -> None:
