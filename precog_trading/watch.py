@@ -8,6 +8,8 @@ by the row it is about, or, for decisions, by the newest one seen, kept in ``sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -24,6 +26,8 @@ from precog_trading.rules.controls import NEW_YORK
 _SOURCES = "alert_sources"
 _PRESENT = timedelta(hours=1)
 """Decisions older than this are a replay's: they are in the table and wake nobody."""
+_ALIVE = timedelta(minutes=3)
+"""The sensor looks every few seconds, and its looks are kept to the minute."""
 
 
 def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> int:
@@ -43,7 +47,7 @@ def look(conn: psycopg.Connection, limits: Day, now: datetime | None = None) -> 
         *_fees(conn, now),
         *_decisions(conn, after, since),
         *_days(conn, limits, now),
-        *_unchecked(conn),
+        *_unchecked(conn, now),
         *_quiet(conn, now),
         *_clocks(conn, now),
         *_codes(conn),
@@ -152,17 +156,53 @@ def _trading_day(now: datetime) -> tuple[date, datetime]:
     return day, datetime.combine(day, time(), tzinfo=NEW_YORK)
 
 
-def _unchecked(conn: psycopg.Connection) -> Iterator[int]:
-    for row in rows(conn, _SOURCES, "unchecked_positions"):
+def _unchecked(conn: psycopg.Connection, now: datetime) -> Iterator[int]:
+    found = rows(conn, _SOURCES, "unchecked_positions", now=now)
+    for environment, group in groupby(found, key=itemgetter("environment")):
+        positions = list(group)
+        cause, words = _why_unchecked(positions)
         yield report(
             conn,
             "position_unchecked",
-            f"{row['positions']} open position(s) without a look for "
-            f"{int(row['unchecked_for'].total_seconds())} s: no stop protects them",
-            details={"positions": row["positions"]},
-            environment=row["environment"],
-            source=("positions", row["position_id"]),
+            f"{len(positions)} open position(s) without a look for "
+            f"{_seconds(positions[0]['unchecked_for'])}: no stop protects them. "
+            f"{words}",
+            details={"positions": len(positions), "cause": cause},
+            environment=environment,
+            source=("positions", positions[0]["position_id"]),
+            # A repeated cause is counted and keeps its words: another cause is another alert.
+            stable_keys={"cause": cause},
         )
+
+
+def _why_unchecked(positions: list[Row]) -> tuple[str, str]:
+    """Whether trading stands still, or looks and finds no newer quote, or passes a quote over.
+
+    A code and a sentence. ``positions``: those of one environment, the longest unchecked first.
+    """
+    looked: timedelta | None = positions[0]["looked_for"]
+    if looked is None or looked > _ALIVE:
+        ago = "has never looked" if looked is None else f"last looked {_seconds(looked)} ago"
+        return "stopped", f"Trading {ago}: does the trading sensor run?"
+    waiting = [row for row in positions if row["waits"]]
+    if waiting:
+        return (
+            "passed_over",
+            f"Trading looked {_seconds(looked)} ago and passed over {len(waiting)} newer quote(s), "
+            f"such as that of {waiting[0]['ticker']} of {_seconds(waiting[0]['quote_age'])} ago: "
+            "see the last runs of trading",
+        )
+    age = positions[0]["quote_age"]
+    newest = "over a day old" if age is None else f"{_seconds(age)} old"
+    return (
+        "no_quote",
+        f"Trading runs (it looked {_seconds(looked)} ago), but there is no quote newer than the "
+        f"last look; the newest of {positions[0]['ticker']} is {newest}: is its feed alive?",
+    )
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{int(span.total_seconds())} s"
 
 
 def _quiet(conn: psycopg.Connection, now: datetime) -> Iterator[int]:

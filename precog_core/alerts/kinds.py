@@ -164,7 +164,8 @@ _KINDS = (
     Kind(
         "position_unchecked", "medium", "trading", "monitoring",
         "Nothing has looked at an open position for too long.",
-        "Does the trading sensor run? `precog monitor` looks by hand.",
+        "The message says whether trading stands still or its market gets no quotes. "
+        "`precog monitor` looks by hand.",
     ),
     Kind(
         "unknown_code", "medium", "data", "database",

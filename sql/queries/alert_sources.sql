@@ -176,17 +176,42 @@ SELECT
 FROM accounts AS a
 GROUP BY a.execution_environment;
 
--- name: unchecked_positions()
--- Watched until less than a day ago, and now no more. What a replay left open was never watched.
+-- name: unchecked_positions(now)
+-- Watched until less than a day ago, and now no more; the longest first. What a replay left open was
+-- never watched. quote_age is NULL without a quote within a day; waits: the newest quote came after
+-- the last look, so that there is something to look at.
 SELECT
     v.execution_environment AS environment,
-    count(*) AS positions,
-    min(v.position_id) AS position_id,
-    max(v.unchecked_for) AS unchecked_for
+    v.position_id,
+    m.ticker,
+    v.unchecked_for,
+    CAST(:now AS TIMESTAMPTZ) - q.observed_at AS quote_age,
+    COALESCE(q.observed_at > COALESCE(v.last_check_time, v.entry_time), false) AS waits,
+    CAST(:now AS TIMESTAMPTZ) - l.looked_at AS looked_for
 FROM stale_position_alerts AS v
+INNER JOIN markets AS m ON m.market_id = v.market_id
+LEFT JOIN LATERAL (
+    SELECT s.observed_at
+    FROM market_snapshots AS s
+    WHERE s.market_id = v.market_id
+      AND s.observed_at > CAST(:now AS TIMESTAMPTZ) - INTERVAL '1 day'
+      -- What came just now is about to be looked at.
+      AND s.observed_at <= CAST(:now AS TIMESTAMPTZ) - INTERVAL '30 seconds'
+    ORDER BY s.observed_at DESC
+    LIMIT 1
+) AS q ON true
+LEFT JOIN LATERAL (
+    -- The last minute with a look: the rightmost 1 of the newest hour.
+    SELECT t.hour_ts + make_interval(mins => length(rtrim(CAST(t.minutes AS TEXT), '0')) - 1)
+        AS looked_at
+    FROM trading_looks AS t
+    WHERE t.execution_environment = v.execution_environment
+    ORDER BY t.hour_ts DESC
+    LIMIT 1
+) AS l ON true
 WHERE v.execution_environment <> 'backtest'
   AND v.unchecked_for < INTERVAL '1 day'
-GROUP BY v.execution_environment;
+ORDER BY v.execution_environment, v.unchecked_for DESC, v.position_id;
 
 -- name: mismatched_reconciliations()
 -- Ledger and venue differ and the difference was not repaired.

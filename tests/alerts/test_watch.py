@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 from precog_core.alerts import events
 from precog_core.alerts.config import Day
 from precog_core.database import Database
+from precog_core.database.queries import load_queries
 from precog_trading.rules.controls import NEW_YORK
 from precog_trading.tick.runner import run_waiting, tick_runner
 from precog_trading.watch import look
@@ -243,6 +244,47 @@ def test_s15_fees_quiet_positions_reconciliations_and_a_clock_set_back_are_told_
         told = _alerts(conn)[-1]
         assert told[:2] == ("clock_jump", "high")
         assert "still to come" in told[4]
+
+
+@pytest.mark.requirement("MON-002")
+def test_an_unchecked_position_says_whether_trading_or_its_quotes_stand_still(
+    db: Database,
+) -> None:
+    now = datetime.now(UTC)
+    at = now - timedelta(minutes=4)
+    with db.transaction() as conn:
+        league = season.create_league(conn)
+        game = season.add_game(conn, league, now + 2 * season.HOUR, "KC", "BUF", None)
+        season.add_prediction(conn, league, game, "0.62", at=now - season.HOUR)
+        season.add_quote(conn, game.home, at, "0.49", "0.50")
+    with tick_runner(db) as runner:
+        run_waiting(db, runner, now=at + timedelta(seconds=30))
+
+    def told() -> str:
+        with db.transaction() as conn:
+            look(conn, LIMITS, now)
+            (message,) = conn.execute(
+                "SELECT message FROM alerts WHERE alert_type = 'position_unchecked' "
+                "ORDER BY alert_id DESC"
+            ).fetchone() or ("none",)
+        return str(message)
+
+    def looked(at: datetime) -> None:
+        with db.transaction() as conn:
+            load_queries("reports").note_look(conn, environment="paper", at=at)
+
+    with db.transaction() as conn:
+        conn.execute("DELETE FROM trading_looks")
+    assert "Trading has never looked: does the trading sensor run?" in told()
+    looked(now - timedelta(minutes=30))
+    assert "has never looked" in told(), "the same cause is counted and keeps its words"
+    looked(now)
+    said = told()
+    assert "Trading runs (it looked " in said
+    assert f"the newest of SIM-{game.key}-KC is 240 s old: is its feed alive?" in said
+    with db.transaction() as conn:
+        season.add_quote(conn, game.home, now - timedelta(minutes=1), "0.48", "0.49")
+    assert "passed over 1 newer quote(s), such as that of SIM-" in told()
 
 
 def _charge(conn: psycopg.Connection, fee: str, at: datetime) -> None:
