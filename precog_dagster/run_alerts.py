@@ -39,7 +39,8 @@ def run_alerts_sensor(location: str) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Opens an alert for each failed run of this location (run_failed) and each asset check "
-            "that did not pass (check_failed), at most a day back."
+            "that did not pass (check_failed), at most a day back; closes the alert of failed runs "
+            "once their retries succeeded."
         ),
     )
     def run_alerts(
@@ -53,10 +54,11 @@ def run_alerts_sensor(location: str) -> dg.SensorDefinition:
         served = origin.location_name if origin else location
         runs = list(_finished_runs(context.instance, served, places))
         worth_telling = [run for run in runs if run.failed or run.checks]
-        if worth_telling:
+        if runs:
             with postgres.database().transaction() as conn:
-                told = sum(len(report_run(conn, run)) for run in worth_telling)
-            context.log.info(f"{told} alerts about {len(worth_telling)} runs")
+                told = sum(len(report_run(conn, run)) for run in runs)
+            if worth_telling:
+                context.log.info(f"{told} alerts about {len(worth_telling)} runs")
         return dg.SensorResult(
             cursor=json.dumps(places),
             skip_reason=dg.SkipReason(
@@ -90,4 +92,6 @@ def _finished_runs(
                 origin.repository_origin.code_location_origin.location_name == location
             ):
                 entries = instance.all_logs(run.run_id, of_type=_TOLD)
-                yield finished_run(run, entries, location, failed=end == "failed")
+                yield finished_run(
+                    run, entries, location, failed=end == "failed", ended_at=record.timestamp
+                )

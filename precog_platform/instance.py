@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from precog_core.alerts.runs import STOPPED
 from precog_core.database import Database
 from precog_platform.environment import (
     mlflow_artifacts,
@@ -50,7 +51,7 @@ def close_orphaned_runs(instance: "dg.DagsterInstance") -> int:
             group = instance.get_run_group(run.run_id)
             retries = len(list(group[1])) if group else 1
         instance.add_run_tags(run.run_id, {"dagster/max_retries": str(retries)})
-        instance.report_run_failed(run, "Precog was stopped while this run was in progress.")
+        instance.report_run_failed(run, STOPPED)
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(runs)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from precog_core.alerts import care
 from precog_core.alerts.channels import open_channels
 from precog_core.alerts.config import REMOTE, address_variable, alerts_config
+from precog_core.alerts.content import shown
 from precog_core.alerts.delivery import Delivered, deliver
 from precog_core.alerts.kinds import KINDS
 from precog_core.alerts.raising import report
@@ -90,7 +91,7 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
     )
     if alert["source_table"]:
         lines.append(f"about        {alert['source_table']} {alert['source_id']}")
-    for key, value in (alert["details"] or {}).items():
+    for key, value in shown(alert["details"] or {}):
         lines.append(f"{key:<12} {value}")
     for word in ("acknowledged", "resolved"):
         if alert[f"{word}_at"] is not None:

@@ -15,6 +15,9 @@ from uuid import UUID
 
 from precog_core.secrets import MASK, is_secret_name, masked
 
+WAITING = "waiting"
+"""Where an alert keeps the failures that no later run has made good (``made_good``)."""
+
 
 def plain(value: Any, name: str = "") -> Any:
     """``value`` in JSON's types: decimals as plain text, times in ISO 8601, secrets masked.
@@ -59,3 +62,8 @@ def _number(written: Any, finite: bool, name: str) -> Any:
     if not finite:
         raise ValueError(f"details of an alert: {name or 'a value'} is {written}, no number")
     return written
+
+
+def shown(details: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The facts that a person reads: without what an alert keeps for closing itself."""
+    return [(key, value) for key, value in details.items() if key != WAITING]

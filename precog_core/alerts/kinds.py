@@ -117,7 +117,8 @@ _KINDS = (
     Kind(
         "run_failed", "high", "system", "dagster",
         "A Dagster run failed.",
-        "Open the run in the Dagster UI; repeat it from there once the cause is gone.",
+        "Open the run in the Dagster UI; repeat it from there once the cause is gone. It closes by "
+        "itself once the retries succeeded.",
     ),
     Kind(
         "server_restarted", "medium", "system", "dagster",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from precog_core.alerts.content import shown
 from precog_core.alerts.kinds import KINDS
 from precog_core.alerts.rules import Severity
 
@@ -45,7 +46,7 @@ class Notice:
         if self.occurrence_count > 1:
             lines[-1] += f", {self.occurrence_count} times until {_time(self.last_seen_at)}"
         if self.details:
-            facts = [f"{key}: {_value(value)}" for key, value in self.details.items()]
+            facts = [f"{key}: {_value(value)}" for key, value in shown(self.details)]
             lines += ["", *_cut("\n".join(facts), _DETAILS_LENGTH).split("\n")]
         lines += ["", f"precog alerts show {self.alert_id}"]
         return "\n".join(lines)

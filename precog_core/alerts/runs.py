@@ -8,16 +8,24 @@ in ``finished_run`` are read.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import psycopg
 
-from precog_core.alerts.raising import report
+from precog_core.alerts.kinds import kind_of
+from precog_core.alerts.made_good import make_good, remember, waiting
+from precog_core.alerts.raising import RUNNING_ENVIRONMENT, report
 from precog_core.alerts.rules import Severity
 
 _KIND_OF_CHECK = {"leak_alarms": "leak_alarm", "results_fresh": "asset_stale"}
 """Checks whose failure has a kind of its own; all others are check_failed."""
+STOPPED = "Precog was stopped while this run was in progress."
+"""Why a run failed that was cut off by the end of Precog itself."""
 _LONGEST_REASON = 600
+_PARTITION_TAGS = (
+    "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end",
+)  # fmt: skip
 _ADDRESS = re.compile(r"^(?:precog_core\.errors\.PrecogError: |(?:\w+\.)+(?=\w+: ))")
 
 
@@ -43,12 +51,19 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What matters of a run that ended."""
+    """What matters of a run that ended.
+
+    ``ended_at``: seconds since 1970. ``root``: the first run of its retries, else the run itself.
+    ``work``: the same for every run of the same job, assets and partition.
+    """
 
     run_id: str
     job: str
     location: str
     failed: bool
+    ended_at: float
+    root: str
+    work: str
     reason: str | None = None
     partition: str | None = None
     will_retry: bool = False
@@ -56,7 +71,9 @@ class FinishedRun:
     checks: Sequence[FailedCheck] = ()
 
 
-def finished_run(run: Any, entries: Iterable[Any], location: str, *, failed: bool) -> FinishedRun:
+def finished_run(
+    run: Any, entries: Iterable[Any], location: str, *, failed: bool, ended_at: float
+) -> FinishedRun:
     """What matters of a ``DagsterRun`` and the ``EventLogEntry`` records of its log.
 
     Read of an entry: ``dagster_event`` with ``event_type_value`` STEP_FAILURE, PIPELINE_FAILURE (a
@@ -78,12 +95,21 @@ def finished_run(run: Any, entries: Iterable[Any], location: str, *, failed: boo
         job=run.job_name,
         location=location,
         failed=failed,
+        ended_at=ended_at,
+        root=run.tags.get("dagster/root_run_id") or run.run_id,
+        work=_work(run),
         reason=reason,
         partition=run.tags.get("dagster/partition"),
         will_retry=run.tags.get("dagster/will_retry") == "true",
         steps=steps,
         checks=checks,
     )
+
+
+def _work(run: Any) -> str:
+    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
+    parts = [run.job_name, *assets, *(run.tags.get(tag, "") for tag in _PARTITION_TAGS)]
+    return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _failed_check(evaluation: Any) -> list[FailedCheck]:
@@ -119,11 +145,14 @@ def report_run(conn: psycopg.Connection, run: FinishedRun) -> list[int]:
     """One alert per failed check, and one for the run itself when it failed; their ids.
 
     The cause of a failed run is its job and step, so that a job that fails every minute is one
-    alert that counts.
+    alert that counts. A run that succeeded closes the alert of failures it was the last to make
+    good.
     """
     alerts = [_check(conn, run, check) for check in run.checks]
     if run.failed:
         alerts.append(_run(conn, run))
+    else:
+        make_good(conn, run_id=run.run_id, root=run.root, work=run.work, at=run.ended_at)
     return alerts
 
 
@@ -134,7 +163,9 @@ def _run(conn: psycopg.Connection, run: FinishedRun) -> int:
     reason = _cut(first.reason if first else run.reason or "no reason was recorded")
     again = " It is retried once by itself." if run.will_retry else ""
     what = "A run of assets" if run.job.startswith("__") else run.job
-    return report(
+    keys = {"job": run.job, "step": first.step if first else None}
+    before = waiting(conn, kind_of("run_failed").component, RUNNING_ENVIRONMENT, keys)
+    alert_id = report(
         conn,
         "run_failed",
         f"{what}{of} failed{where}: {reason}{again}",
@@ -145,8 +176,12 @@ def _run(conn: psycopg.Connection, run: FinishedRun) -> int:
             "partition": run.partition,
             "steps": {step.step: _cut(step.reason) for step in run.steps},
         },
-        stable_keys={"job": run.job, "step": first.step if first else None},
+        stable_keys=keys,
     )
+    stopped = run.reason is not None and STOPPED in run.reason
+    failed = {"root": run.root, "work": run.work if stopped else None, "at": run.ended_at}
+    remember(conn, alert_id, before, failed)
+    return alert_id
 
 
 def _check(conn: psycopg.Connection, run: FinishedRun, check: FailedCheck) -> int:

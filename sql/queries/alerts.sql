@@ -258,3 +258,41 @@ SET resolved_at = greatest(:now, acknowledged_at),
 WHERE alert_id = :alert_id
   AND acknowledged_at IS NOT NULL
   AND resolved_at IS NULL;
+
+-- name: waiting_of(fingerprint)$
+-- The failed runs that the open alert of a cause still waits for; NULL without one.
+SELECT details -> 'waiting'
+FROM alerts
+WHERE fingerprint = :fingerprint
+  AND resolved_at IS NULL;
+
+-- name: set_waiting(alert_id, waiting)!
+UPDATE alerts
+SET details = jsonb_set(details, '{waiting}', CAST(:waiting AS JSONB))
+WHERE alert_id = :alert_id;
+
+-- name: waiting_alerts(root, work)
+-- Open alerts about failed runs, each with those no later run has made good, where one of this root
+-- or of this work is among them.
+SELECT alert_id, details -> 'waiting'
+FROM alerts
+WHERE alert_type = 'run_failed'
+  AND resolved_at IS NULL
+  AND (
+      details -> 'waiting' @> jsonb_build_array(jsonb_build_object('root', CAST(:root AS TEXT)))
+      OR details -> 'waiting' @> jsonb_build_array(jsonb_build_object('work', CAST(:work AS TEXT)))
+  )
+ORDER BY alert_id
+FOR UPDATE;
+
+-- name: resolve_by_itself(alert_id, by, notes, now)!
+-- The cause is gone and nobody needs to look: taken, unless somebody had, and closed in one.
+UPDATE alerts
+SET acknowledged_at = COALESCE(acknowledged_at, greatest(:now, triggered_at)),
+    acknowledged_by = COALESCE(acknowledged_by, :by),
+    resolved_at = greatest(:now, COALESCE(acknowledged_at, triggered_at)),
+    resolved_by = :by,
+    resolved_notes = :notes,
+    resolution_action = 'fixed'
+WHERE alert_id = :alert_id
+  AND resolved_at IS NULL;

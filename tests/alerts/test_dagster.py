@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from precog_core.alerts import report
+from precog_core.alerts.runs import STOPPED
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_dagster.resources import PostgresResource
@@ -60,10 +61,11 @@ LOCATION = dg.Definitions(
 )
 
 
-def _run(instance: dg.DagsterInstance, job: str, wish: str = "succeed") -> str:
+def _run(instance: dg.DagsterInstance, job: str, wish: str = "succeed", **tags: str) -> str:
+    names = {f"dagster/{name}": tag for name, tag in tags.items()}
     return (
         LOCATION.resolve_job_def(job)
-        .execute_in_process(instance=instance, tags={"wish": wish}, raise_on_error=False)
+        .execute_in_process(instance=instance, tags={"wish": wish, **names}, raise_on_error=False)
         .run_id
     )
 
@@ -121,6 +123,52 @@ def test_failed_runs_and_checks_open_alerts_once(
     _run(instance, "alone", "fail")
     _tick(sensor, instance, again.cursor, PostgresResource())
     assert _alerts(db)["run_failed", "alone"]["count"] == 2
+
+
+def test_failed_runs_that_a_later_one_made_good_close_their_alert(
+    db: Database, instance: dg.DagsterInstance
+) -> None:
+    cursor = None
+
+    def ticked() -> tuple[Any, ...]:
+        nonlocal cursor
+        cursor = _tick(pipelines_sensor, instance, cursor, PostgresResource()).cursor
+        with db.transaction() as conn:
+            row = conn.execute(
+                "SELECT occurrence_count, resolved_by, resolution_action, resolved_notes "
+                "FROM alerts WHERE alert_type = 'run_failed'"
+            ).fetchone()
+        assert row is not None
+        return tuple(row)
+
+    first = _run(instance, "alone", "fail", partition="2019")
+    second = _run(instance, "alone", "fail", partition="2020")
+    assert ticked() == (2, None, None, None)
+    _run(instance, "alone", partition="2019")
+    assert ticked()[1] is None, "a run of its own is no retry: why the first failed is open"
+    _run(instance, "alone", root_run_id=first, parent_run_id=first)
+    assert ticked()[1] is None, "the second is still to be made good"
+    third = _run(instance, "alone", "fail", root_run_id=second, parent_run_id=second)
+    retry = _run(instance, "alone", root_run_id=second, parent_run_id=third)
+    assert ticked() == (3, "precog", "fixed", f"run {retry} made it good")
+
+
+def test_what_was_cut_off_by_the_end_of_precog_is_made_good_by_the_same_work(
+    db: Database, instance: dg.DagsterInstance
+) -> None:
+    for partition in ("2019", "2020"):
+        run = instance.create_run_for_job(
+            LOCATION.resolve_job_def("alone"), tags={"dagster/partition": partition}
+        )
+        instance.report_run_failed(run, STOPPED)
+    cursor = _tick(pipelines_sensor, instance, None, PostgresResource()).cursor
+    assert "Precog was stopped" in _alerts(db)["run_failed", "alone"]["message"]
+    for partition, closed in (("2019", False), ("2021", False), ("2020", True)):
+        _run(instance, "alone", partition=partition)
+        cursor = _tick(pipelines_sensor, instance, cursor, PostgresResource()).cursor
+        with db.transaction() as conn:
+            row = conn.execute("SELECT resolved_at IS NOT NULL FROM alerts").fetchone()
+        assert row == (closed,), partition
 
 
 @pytest.mark.requirement("ORCH-010")
