@@ -8,7 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 PYTEST_ARGS ?=
-WORKERS ?= 2
+# One more than cores: some tests wait for processes of their own.
+WORKERS ?= 3
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt

@@ -29,7 +29,7 @@ _CIRCUMSTANTIAL_JSON = {
 }
 
 # What operation writes about itself while it runs: how often, and what went wrong, differ by run.
-OPERATION = ("alerts", "notification_deliveries", "system_health")
+OPERATION = ("alerts", "notification_deliveries", "system_health", "trading_looks")
 # The fence counts transactions, and a killed run made some in vain.
 _COUNTERS = ("trading_writers",)
 

@@ -116,14 +116,14 @@ def test_the_guides_strategy_is_a_file_and_an_entry(folder: Path) -> None:
         "late_underdogs"
     ]
     methods = load_section("methods", MethodsConfig, config_dir=folder)
-    configs = methods.configs("nba_late_underdogs")
+    configs = methods.configs("nfl_late_underdogs")
     method = method_from_row(
         {
             "strategy_id": 7, "strategy_name": "late_underdogs", "strategy_version": "v1.0",
             "strategy_status": "testing", "strategy_config": stored_strategy_config(spec),
             "strategy_league": None, "model_id": 1, "model_name": "nfl-elo",
             "model_version": "v1.0", "model_status": "testing", "model_league": "nfl",
-            "method_id": 7, "method_name": "nba_late_underdogs", "method_version": "v1.0",
+            "method_id": 7, "method_name": "nfl_late_underdogs", "method_version": "v1.0",
             "status": "testing", **configs,
         }
     )  # fmt: skip
