@@ -20,8 +20,8 @@ _log = logging.getLogger("precog_core.cli")
 _PANELS = {
     "Begin": ("up", "bootstrap", "status", "summary", "doctor", "logs"),
     "Trade": (
-        "edges", "decisions", "approve", "positions", "trades", "pnl", "methods", "strategies",
-        "backtest", "monitor", "halt", "resume", "close", "breakers", "paper",
+        "edges", "decisions", "wordings", "approve", "positions", "trades", "pnl", "methods",
+        "strategies", "backtest", "monitor", "halt", "resume", "close", "breakers", "paper",
     ),
     "Ask why": ("explain", "ledger", "audit", "report"),
     "Data and models": ("games", "quotes", "ratings", "models", "elo", "matrix", "kalshi"),

@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
     app.command("pnl")(pnl)
     app.add_typer(_ledger, name="ledger")
     from precog_trading.backtest.commands import register as register_backtest
-    from precog_trading.desk_commands import approve, decisions, edges, paper
+    from precog_trading.desk_commands import approve, decisions, edges, paper, wordings
     from precog_trading.explain.commands import explain
     from precog_trading.methods.commands import methods
     from precog_trading.methods.strategy_commands import strategies
@@ -87,6 +87,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(report, name="report")
     app.command("edges")(edges)
     app.command("decisions")(decisions)
+    app.command("wordings")(wordings)
     app.command("approve")(approve)
     declare_section("trading", "precog_trading.config:TradingConfig")
     declare_section("strategies", "precog_trading.versions:StrategiesConfig")

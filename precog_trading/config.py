@@ -206,12 +206,20 @@ def _venue_pauses() -> dict[str, tuple[MaintenanceWindow, ...]]:
     return {"kalshi": (thursday,), "kalshi_demo": (thursday,)}
 
 
+def _wordings() -> dict[str, str]:
+    return {
+        "45250f63fe7e48fcaa0b01ccb99df729dcc17c7354107cc7f6b515612b7b12b6": "NFL 2026",
+        "80bae826261cab3bd9d33c8b03d34921c7e069fc0860962a149a625dde5cddbc": "NFL 2026, short",
+    }
+
+
 class GateSettings(Section):
     """``gate.*``, trading-rules §5, named by the skip reason they cause."""
 
     outside_hours: ClockRange = ClockRange(start=time(9), until=time(23))
     maintenance_window: dict[str, tuple[MaintenanceWindow, ...]] = _venue_pauses()
     blacklisted: tuple[str, ...] = ()
+    rules_recognised: dict[str, str] = _wordings()
     competition_excluded: tuple[str, ...] = ("preseason",)
     outside_window: Window = Window()
     prediction_stale: Seconds = 86_400

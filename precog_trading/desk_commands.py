@@ -1,4 +1,4 @@
-"""``precog edges``, ``precog decisions``, ``precog approve``, ``precog paper reset``."""
+"""The desk: ``precog edges | decisions | wordings | approve | paper reset``."""
 
 import getpass
 from collections.abc import Mapping
@@ -52,6 +52,37 @@ def edges(
         "decision_id ticker side true_win_probability market_price expected_value strategy_name "
         "recommended_action model_name confidence_level fee known_at kickoff_at",
     )
+
+
+def wordings(as_json: AsJson = False) -> None:
+    """Show how open markets settle, in the venue's words, and which of it is recognised.
+
+    A market whose wording nobody has read is not traded (``rules_unknown``). Read it, then name its
+    hash under gate.rules_recognised in config/trading.yaml.
+    """
+    from datetime import UTC, datetime
+
+    from precog_core.config import load_section
+    from precog_core.kalshi.wording import wording
+    from precog_trading.commands import connection, print_json, print_table
+    from precog_trading.config import TradingConfig
+    from precog_trading.ledger.statements import rows
+
+    with connection() as conn:
+        known = load_section("trading", TradingConfig, conn=conn).gate.rules_recognised
+        found = [
+            {
+                "rules_hash": row["rules_hash"],
+                "recognised": known.get(row["rules_hash"]),
+                "markets": row["markets"],
+                "example": row["example"],
+                "wording": wording(row["rules_primary"] or "", row["rules_secondary"] or ""),
+            }
+            for row in rows(conn, "desk", "wordings", now=datetime.now(UTC))
+        ]
+    if as_json:
+        return print_json({"wordings": found})
+    return print_table(found, "rules_hash recognised markets example wording")
 
 
 def decisions(

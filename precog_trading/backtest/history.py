@@ -284,8 +284,8 @@ class FactsAtTime:
         told = [
             a for a in self._history.attributes.get(row["market_id"], ()) if a["known_at"] <= now
         ]
-        newest = told[-1] if told else {"status": None, "price_ranges": None}
-        row.update(status=newest["status"], price_ranges=newest["price_ranges"])
+        newest = told[-1] if told else {}
+        row.update({name: newest.get(name) for name in ("status", "price_ranges", "rules_hash")})
         decided = self._history.decided.get(number)
         if decided is not None and decided <= now:
             row["status"] = "settled"

@@ -117,7 +117,8 @@ class MarketFacts:
     platform_status: str | None = "active"
     """active | inactive | maintenance; NULL fails the gate like any other NULL"""
     fee_waived_until: datetime | None = None
-    rules_recognised: bool | None = None
+    rules_hash: str | None = None
+    """of the settlement wording (``precog_core.kalshi.wording``); None: no wording is known"""
     game_id: int | None = None
     game_key: str | None = None
     league: str | None = None

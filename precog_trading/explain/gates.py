@@ -24,7 +24,7 @@ _ROWS = (
          ("market_frozen", "market_not_active", "market_type", "blacklisted"),
          ("market_status", "market_type")),
     _Row(4, "the market belongs to one game", ("unmapped", "rules_unknown", "competition_excluded"),
-         ("game", "game_type", "assumed.rules_recognised")),
+         ("game", "game_type", "rules_hash", "assumed.rules_recognised")),
     _Row(5, "the time before the start", ("outside_window", "game_started"),
          ("kickoff_at", "game_status")),
     _Row(6, "the versions may act", ("strategy_state", "model_state", "model_leak"),

@@ -192,8 +192,11 @@ def mapping(candidate: Candidate, at: Situation) -> str | None:
     twins = at.mapped_markets[market.platform_id, market.game_id, market.yes_team_id]
     if market.game_id is None or None in teams or market.yes_team_id not in teams or twins != 1:
         return "unmapped"
-    recognised = market.rules_recognised
-    if recognised is None and candidate.assumes:
+    recognised = None
+    if market.rules_hash is not None:
+        candidate.notes["rules_hash"] = market.rules_hash
+        recognised = market.rules_hash in gate.rules_recognised
+    elif candidate.assumes:
         recognised = at.config.replay.assume.rules_recognised
         candidate.notes["assumed.rules_recognised"] = True
     if not recognised:

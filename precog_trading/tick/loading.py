@@ -198,6 +198,7 @@ def market_facts(row: Row, now: datetime, schedules: Iterable[FeeSchedule]) -> M
             event_id=row["event_id"],
         ),
         event_id=row["event_id"],
+        rules_hash=row["rules_hash"],
         platform_status=row["platform_status"],
         game_id=row["game_id"],
         game_key=row["game_key"],

@@ -54,7 +54,7 @@ WHERE g.league = :league
 ORDER BY m.platform_id, m.ticker, m.market_id;
 
 -- name: attributes_of_markets(market_ids)
-SELECT market_id, known_at, status, price_ranges
+SELECT market_id, known_at, status, price_ranges, rules_hash
 FROM market_attributes
 WHERE market_id = ANY (CAST(:market_ids AS BIGINT[]))
 ORDER BY market_id, known_at, row_start_ts;
@@ -523,7 +523,7 @@ FROM public.predictions;
 -- name: poison_attributes_after(at)!
 CREATE TEMPORARY VIEW market_attributes AS
 SELECT
-    market_id, row_start_ts, known_at, price_ranges,
+    market_id, row_start_ts, known_at, price_ranges, rules_hash,
     CASE WHEN known_at > :at THEN 'paused' ELSE status END AS status
 FROM public.market_attributes;
 

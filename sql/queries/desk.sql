@@ -81,3 +81,24 @@ WHERE d.execution_environment = :environment
   AND (CAST(:reason AS TEXT) IS NULL OR :reason IN (d.skip_reason, d.exit_condition))
 ORDER BY d.decided_at DESC, d.decision_id DESC
 LIMIT :maximum;
+
+-- name: wordings(now)
+-- The settlement wordings of markets that are open, with a market that has each and its text.
+WITH in_force AS (
+    SELECT DISTINCT ON (a.market_id) a.market_id, a.status, a.rules_hash, a.raw
+    FROM market_attributes AS a
+    WHERE a.known_at <= :now
+      AND a.rules_hash IS NOT NULL
+    ORDER BY a.market_id, a.known_at DESC, a.row_start_ts DESC
+)
+SELECT
+    f.rules_hash,
+    count(*) AS markets,
+    min(m.ticker) AS example,
+    (array_agg(f.raw #>> '{market,rules_primary}' ORDER BY m.ticker))[1] AS rules_primary,
+    (array_agg(f.raw #>> '{market,rules_secondary}' ORDER BY m.ticker))[1] AS rules_secondary
+FROM in_force AS f
+JOIN markets AS m ON m.market_id = f.market_id
+WHERE f.status = 'open'
+GROUP BY f.rules_hash
+ORDER BY count(*) DESC, f.rules_hash;

@@ -300,7 +300,7 @@ SELECT
         WHERE st.market_id = m.market_id
           AND st.known_at <= :now
     ) THEN 'settled' ELSE a.status END AS status,
-    a.price_ranges,
+    a.price_ranges, a.rules_hash,
     g.game_id, g.game_key, g.league, l.trading_enabled, g.game_type, g.kickoff_at,
     g.home_team_id, g.away_team_id, g.home_score, g.away_score, g.result_known_at,
     -- The games row holds the latest word; before its result was known the game was not final, and
@@ -319,7 +319,7 @@ JOIN platforms AS pl ON pl.platform_id = m.platform_id
 LEFT JOIN games AS g ON g.game_id = e.game_id
 LEFT JOIN leagues AS l ON l.league = g.league
 LEFT JOIN LATERAL (
-    SELECT ma.status, ma.price_ranges
+    SELECT ma.status, ma.price_ranges, ma.rules_hash
     FROM market_attributes AS ma
     WHERE ma.market_id = m.market_id
       AND ma.known_at <= :now

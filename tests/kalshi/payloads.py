@@ -64,8 +64,11 @@ def market(ticker: str = AWAY, **changes: Any) -> Body:
         "last_price_dollars": "0.5700",
         "volume_fp": "184210.35",
         "open_interest_fp": "96300.00",
-        "rules_primary": "If Kansas City wins, then the market resolves to Yes.",
-        "rules_secondary": "A tie pays $0.50 for each team.",
+        "rules_primary": "If Kansas City wins the Kansas City at Denver professional football game "
+        "originally scheduled for Nov 29, 2026, then the market resolves to Yes.",
+        "rules_secondary": "If the game ends in a tie, the market will resolve to $0.50 for each "
+        "team. Begins within 48 hours of the scheduled start: stays open. Otherwise: fair market "
+        "price.",
         "price_level_structure": "linear_cent",
         "price_ranges": CENTS,
     } | changes

@@ -74,7 +74,7 @@ def market(
         grid=CENT_GRID,
         fee_schedule=schedule(),
         event_id=game_id,
-        rules_recognised=True,
+        rules_hash=next(iter(CONFIG.gate.rules_recognised)),
         game_id=game_id,
         game_key=f"nfl:2019:{game_id}",
         league="nfl",

@@ -1,6 +1,5 @@
 """Series, events, markets and their attributes from listings, and their games."""
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +18,7 @@ from precog_core.errors import PrecogError
 from precog_core.kalshi.config import SeriesEntry
 from precog_core.kalshi.errors import KalshiRefused
 from precog_core.kalshi.market_data import EventMarkets, Market, Series
+from precog_core.kalshi.wording import wording_hash
 from precog_pipelines.sources.config import league_config
 from precog_pipelines.sources.kalshi.matching import (
     Fixture,
@@ -278,7 +278,6 @@ def _attributes(
     if is_past:
         # Met after the fact: it was public when the market closed, or with its settlement.
         changed_at = known_at = min(market.settled_at or market.close_at, received_at)
-    rules = f"{market.rules_primary}\n{market.rules_secondary}"
     raw = {"market": market.raw, "event": event}
     return (
         market.ticker,
@@ -289,7 +288,7 @@ def _attributes(
         market.expected_expiration_at,
         Jsonb(list(market.price_ranges)),
         market.count_step,
-        hashlib.sha256(rules.encode()).hexdigest(),
+        wording_hash(market.rules_primary, market.rules_secondary),
         Jsonb(raw, dumps=partial(json.dumps, default=str)),
         changed_at,
         known_at,

@@ -182,7 +182,7 @@ def test_5_an_approval_admits_the_alert_band_until_it_expires() -> None:
 
 
 def test_5_simulated_quotes_take_marked_assumptions_and_only_those_missing() -> None:
-    bare = world([market(rules_recognised=None, fee_schedule=None, platform_id="simulated")])
+    bare = world([market(rules_hash=None, fee_schedule=None, platform_id="simulated")])
     bare = bare.with_quote(
         source="simulated",
         yes_bid_size=None,
