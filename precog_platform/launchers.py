@@ -4,6 +4,8 @@ Both write to the same Dagster instance, so runs and lineage look alike afterwar
 bootstrap names assets, jobs and partitions; it does not know which launcher runs it.
 """
 
+import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -153,7 +155,8 @@ class HeadlessLauncher:
         import dagster as dg
 
         job = self._definitions[location].resolve_implicit_global_asset_job_def()
-        result = job.execute_in_process(
+        result = _execute(
+            job,
             asset_selection=[dg.AssetKey(name) for name in assets],
             tags=range_tags(first, last),
             **self._execution(),
@@ -162,7 +165,7 @@ class HeadlessLauncher:
 
     def job(self, location: str, name: str, partition: str | None) -> None:
         job = self._definitions[location].resolve_job_def(name)
-        result = job.execute_in_process(tags=range_tags(partition, partition), **self._execution())
+        result = _execute(job, tags=range_tags(partition, partition), **self._execution())
         _require_success(result)
 
     def drain_trading(self, pending: Callable[[], int]) -> None:
@@ -194,11 +197,23 @@ class HeadlessLauncher:
                 tags = {**request.tags, "dagster/sensor_name": TRADING_SENSOR}
                 if request.run_key:
                     tags["dagster/run_key"] = request.run_key
-                _require_success(job.execute_in_process(tags=tags, **execution))
+                _require_success(_execute(job, tags=tags, **execution))
 
     def _execution(self) -> dict[str, Any]:
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         return {"instance": self._instance, "raise_on_error": False, "run_config": quiet}
+
+
+def _execute(job: "dg.JobDefinition", **how: Any) -> "dg.ExecuteInProcessResult":
+    """Run it here. Afterwards SIGTERM does what it did: Dagster leaves it like SIGINT, which a
+    process in the background of a script ignores, and then nothing but SIGKILL would end us."""
+    if threading.current_thread() is not threading.main_thread():
+        return job.execute_in_process(**how)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return job.execute_in_process(**how)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _require_success(result: "dg.ExecuteInProcessResult") -> None:

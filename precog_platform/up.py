@@ -89,9 +89,7 @@ def run_up(
             book.source = choice.as_dict()
             book.seconds.setdefault("start", round(time.monotonic() - started, 1))
             book.save()
-            console.print(
-                f"Dagster answers at {client.url}; Ctrl-C stops, the same command goes on."
-            )
+            console.print(f"Dagster: {client.url} (Ctrl-C stops; the same command goes on)")
             watch = _watch(supervisor, home)
             try:
                 with naming_a_lost_server(home):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     closes the one it shares between sessions whenever a second session starts. And a test clones a
     database of 800 files: in memory that takes a fifth of the time.
     """
+    # In the background of a script Ctrl-C is ignored, Dagster takes that over for SIGTERM, and
+    # every process that a test starts would inherit it and not end when told.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_DEBUG_TEMPROOT" in os.environ:
         return
     memory = Path("/dev/shm")

@@ -205,7 +205,7 @@ def poisoned_quote(rig: Rig, crossed: Fixture, absurd: Fixture, good: Fixture) -
     quote(rig, good)
     rig.wait("an entry is refused while it is open", lambda: decisions(rig, good), 90)
     rig.check("no order", all(row[1] == "skipped" for row in decisions(rig, good)))
-    rig.precog("breakers", "rearm", "data_quality", "--reason", "drill: the book is sound again")
+    rig.precog("breakers", "rearm", "data_quality", "--note", "drill: the book is sound again")
 
     quote(rig, absurd, below="0.40")
     rig.see_alert("edge_anomaly")
