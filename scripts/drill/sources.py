@@ -198,11 +198,12 @@ def poisoned_quote(rig: Rig, crossed: Fixture, absurd: Fixture, good: Fixture) -
     rig.saw(
         f"the venue's crossed book: {stored} quotes kept as seen, decisions skipped `book_invalid`"
     )
+    # Breakers are judged at the beginning of a tick: the next quote is the first that meets it.
+    quote(rig, good)
     rig.see_alert("breaker_tripped", "data_quality")
     state = rig.status()
     rig.check("status shows the breaker", bool(state["breakers"]))
     rig.saw(f"`precog status`: {state['state']}, open breaker data_quality")
-    quote(rig, good)
     rig.wait("an entry is refused while it is open", lambda: decisions(rig, good), 90)
     rig.check("no order", all(row[1] == "skipped" for row in decisions(rig, good)))
     rig.precog("breakers", "rearm", "data_quality", "--note", "drill: the book is sound again")
