@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -111,19 +111,39 @@ def move(
         failed = [condition.text for condition in conditions if not condition.passed]
         if failed:
             raise PrecogError(f"method {name} {version} stays in testing: {'; '.join(failed)}")
-    changed = value(
-        conn, "methods", "change_status",
-        method_id=method["method_id"], old_status=method["status"], new_status=to, who=who,
-        notes=notes,
-    )  # fmt: skip
-    if changed is None:
-        raise PrecogError(f"method {name} {version} was changed by somebody else just now")
-    report(
-        conn, "lifecycle_change", f"method {name} {version} is {to}: {notes} ({who})",
-        source=("methods", method["method_id"]),
-        stable_keys={"method": f"{name} {version}", "status": to},
+    store_step(
+        conn, ("methods", method["method_id"]), f"{name} {version}", method["status"], to,
+        who=who, notes=notes,
     )  # fmt: skip
     return conditions
+
+
+def store_step(
+    conn: psycopg.Connection,
+    source: tuple[Literal["methods", "strategies"], int],
+    version: str,
+    before: str,
+    to: str,
+    *,
+    who: str,
+    notes: str,
+) -> None:
+    """Change the status of a row of a table of versions, and tell it as an alert.
+
+    Raises PrecogError when its status is no longer ``before``.
+    """
+    table, row_id = source
+    kind = "method" if table == "methods" else "strategy"
+    changed = value(
+        conn, table, "change_status",
+        **{f"{kind}_id": row_id}, old_status=before, new_status=to, who=who, notes=notes,
+    )  # fmt: skip
+    if changed is None:
+        raise PrecogError(f"{kind} {version} was changed by somebody else just now")
+    report(
+        conn, "lifecycle_change", f"{kind} {version} is {to}: {notes} ({who})",
+        source=source, stable_keys={kind: version, "status": to},
+    )  # fmt: skip
 
 
 def deprecate_losers(

@@ -11,11 +11,10 @@ from decimal import Decimal
 
 import psycopg
 
-from precog_core.alerts import report
 from precog_core.errors import PrecogError
 from precog_trading.config_exits import PromotionSettings
 from precog_trading.ledger.statements import Row, one, rows, value
-from precog_trading.methods.lifecycle import Condition
+from precog_trading.methods.lifecycle import Condition, store_step
 
 _STEPS = {
     "testing": ("draft",),
@@ -132,17 +131,9 @@ def move(
                 f"strategy {name} {version} stays {strategy['status']}: {'; '.join(failed)}",
                 conditions,
             )
-    changed = value(
-        conn, "strategies", "change_status",
-        strategy_id=strategy["strategy_id"], old_status=strategy["status"], new_status=to, who=who,
-        notes=reason,
-    )  # fmt: skip
-    if changed is None:
-        raise PrecogError(f"strategy {name} {version} was changed by somebody else just now")
-    report(
-        conn, "lifecycle_change", f"strategy {name} {version} is {to}: {reason} ({who})",
-        source=("strategies", strategy["strategy_id"]),
-        stable_keys={"strategy": f"{name} {version}", "status": to},
+    store_step(
+        conn, ("strategies", strategy["strategy_id"]), f"{name} {version}", strategy["status"], to,
+        who=who, notes=reason,
     )  # fmt: skip
     users = rows(conn, "strategies", "methods_in_force", strategy_id=strategy["strategy_id"])
     return Step(
