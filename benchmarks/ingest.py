@@ -19,6 +19,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from precog_core.database import Database
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 LIMIT_S = 5.0
@@ -84,7 +86,7 @@ def measure(markets: int) -> dict[str, float]:
 class _Watch:
     """Sees rows as another process would: when they are committed."""
 
-    def __init__(self, database) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, database: Database) -> None:
         self._conn = database.connect(autocommit=True)
         self._waited: dict[int, float] = {}
         self._done = threading.Event()
