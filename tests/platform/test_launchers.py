@@ -15,10 +15,13 @@ def test_a_bootstrap_in_the_background_of_a_script_still_ends_on_sigterm() -> No
     def some_job() -> None:
         work()
 
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `command &`
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for `command &`
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an earlier Dagster run here may have taken it
     try:
         with dg.DagsterInstance.ephemeral() as instance:
             assert _execute(some_job, instance=instance).success
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
-        signal.signal(signal.SIGINT, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
