@@ -5,7 +5,6 @@ pure functions; here they are only kept. Money that came out of a database has s
 is kept has them too: the text of a decision's inputs must not depend on where it was decided.
 """
 
-import json
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,6 @@ from precog_trading.engine.state import (
     Entry,
     ExitAttempt,
     ExitCondition,
-    ExitPlan,
     ExitPriority,
     MissedEntry,
     PositionMark,
@@ -37,7 +35,7 @@ from precog_trading.ledger.settlement import (
     payments,
     settle_position,
 )
-from precog_trading.ledger.statements import Row, as_json
+from precog_trading.ledger.statements import Row
 from precog_trading.ledger.terms import order_terms
 from precog_trading.rules.settlement import contract_value
 
@@ -84,7 +82,6 @@ class Account(Held):
         assert intent is not None  # noqa: S101 - the caller chose a taken decision
         market = self._markets[self._place[decision.market_id]]
         sold = decision.position_id
-        terms = order_terms(intent)
         order = Order(
             {
                 "client_order_id": intent.client_order_id,
@@ -107,8 +104,7 @@ class Account(Held):
                 "reduce_only": intent.reduce_only,
                 "post_only": intent.post_only,
                 "attempt_number": intent.attempt_number,
-                # As a database would give them back: decimals as text.
-                "terms": None if terms is None else json.loads(as_json(terms)),
+                "terms": order_terms(intent),
                 "status": "intent",
                 "filled_quantity": ZERO,
                 "filled_value": ZERO,
@@ -127,6 +123,7 @@ class Account(Held):
                 "game_id": market["game_id"],
             },
             intent.purpose,
+            intent.plan,
         )
         self.orders.append(order)
         self._orders[intent.client_order_id] = order
@@ -210,14 +207,13 @@ class Account(Held):
 
     def _opened(self, order: Order, booked: Booked, market: int) -> Position:
         assert booked.position is not None and booked.book is not None  # noqa: S101 - is_new
-        metadata = booked.position["position_metadata"]
         position = Position(
             position_id=len(self.positions) + 1,
             market=market,
             book=booked.book,
             row={**booked.position, **_FRESH_POSITION},
             confidence=order.row["confidence"],
-            plan=None if metadata is None else ExitPlan.model_validate(metadata),
+            plan=order.plan,
         )
         position.versions.append(position.row)
         self.positions.append(position)

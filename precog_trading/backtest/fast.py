@@ -30,7 +30,6 @@ from precog_trading.backtest.replay import (
     prediction_batches,
     replay,
 )
-from precog_trading.backtest.triggers import own_columns
 from precog_trading.backtest.watch import Watch
 from precog_trading.backtest.worth import POINT, Worth
 from precog_trading.engine.decide import decide
@@ -298,16 +297,14 @@ class FastReplay(PlainReplay):
             self._ended = ended
             return False
         book = self.books.of(self._account_at)
-        return book.is_eventless and self.worth.is_calm(book, at, equity, set())
+        return book.is_eventless and self.worth.is_calm(book, at, equity)
 
     def _weigh(self, at: int) -> int:
         """Note what the account is worth at a lived moment; hundred-millionths of a dollar."""
         quotes, value = self.history.quotes, 0
         for position in self.account.open_positions():
             row = quotes.latest(position.market, at)
-            bid = NONE
-            if row is not None:
-                bid = int(own_columns(quotes, position.row["side"], row, row + 1)[0][0])
+            bid = NONE if row is None else quotes.own_bid(position.row["side"], row)
             if bid == NONE:
                 self.watch.catch_up([position], at)
                 mark = position.row["current_price"]

@@ -41,10 +41,11 @@ _RATES = timedelta(hours=25)
 @dataclass
 class Order:
     """An intent and what became of it. ``row`` has the columns of ``working_orders_in_full``;
-    ``rested`` says whether it ever came to rest."""
+    ``plan`` is the one of the position it opens, ``rested`` whether it ever came to rest."""
 
     row: Row
     purpose: Purpose
+    plan: ExitPlan | None = None
     rested: bool = False
 
     @property

@@ -105,7 +105,9 @@ class Templates:
             if decision.prediction_id is not None:
                 prediction = found.predictions[int(found.prediction[index])]
                 told = microseconds(prediction.known_at)
-            made.append(([getattr(decision, name) for name in _FIELDS], before, after, told))
+            values = [getattr(decision, name) for name in _FIELDS]
+            values[_INPUTS] = dict(decision.inputs)
+            made.append((values, before, after, told))
         return tuple(made)
 
     def decided(self, index: int) -> tuple[Decision, ...]:
