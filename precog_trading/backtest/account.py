@@ -116,7 +116,7 @@ class Account(Held):
                 "probability": _scaled(decision.probability, PROBABILITY_STEP),
                 "decided_price": _scaled(decision.price, PRICE_STEP),
                 "edge": _scaled(decision.edge, PRICE_STEP),
-                "confidence": decision.inputs.get("confidence"),
+                "confidence": decision.confidence,
                 "tick_id": decision.tick_id,
                 "event_id": market["event_id"],
                 "series_id": market["series_id"],
