@@ -204,6 +204,7 @@ class Account(Held):
                 row["market_id"], Side(row["side"]),
             )  # fmt: skip
             self._missed.append((row["platform_id"], missed))
+            self._missed_in.setdefault(self._place[row["market_id"]], []).append(missed)
 
     def _opened(self, order: Order, booked: Booked, market: int) -> Position:
         assert booked.position is not None and booked.book is not None  # noqa: S101 - is_new

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from precog_trading.backtest.columns import Int64
-from precog_trading.backtest.templates import BLOCKED, Templates
+from precog_trading.backtest.templates import BLOCKED, COOLING, SIDES, Templates
 from precog_trading.engine.state import Decision
 
 if TYPE_CHECKING:
@@ -28,14 +28,21 @@ class LazyDecisions:
     def counts(self) -> dict[str, int]:
         """Entry candidates by reason."""
         run, found = self._run, self._run.candidates
-        names = np.array([*found.reasons, "already_entered", BLOCKED])
+        names = np.array([*found.reasons, "already_entered", COOLING, BLOCKED])
         codes = found.reason.astype(np.int64)
         codes[(codes == 0) & (run.entered > 0)[:, None]] = len(found.reasons)
-        codes[self._blocked()] = len(found.reasons) + 1
-        left = np.ones(len(found), dtype=bool)
-        left[list(run.decided)] = False
-        counted = np.bincount(codes[left].ravel(), minlength=len(names))
-        total = {str(n): int(c) for n, c in zip(names, counted, strict=True) if c}
+        cooling = list(run.agenda.cooling)
+        codes[cooling] = np.where(codes[cooling] == 0, len(found.reasons) + 1, codes[cooling])
+        codes[self._blocked()] = len(found.reasons) + 2
+        left = np.ones((len(found), 2), dtype=bool)
+        for index, decisions in run.decided.items():
+            for decision in decisions:
+                left[index, SIDES.index(decision.side)] = False
+        counted = np.bincount(codes[left], minlength=len(names))
+        total: dict[str, int] = {}
+        for name, count in zip(names.tolist(), counted.tolist(), strict=True):
+            if count:
+                total[name] = total.get(name, 0) + count
         for decisions in run.decided.values():
             for decision in decisions:
                 name = decision.skip_reason or "taken"
@@ -60,6 +67,19 @@ class LazyDecisions:
                 passed += 1
             for index in range(int(starts[place]), int(starts[place + 1])):
                 decided = run.decided.get(index)
-                yield from self._templates.made(index) if decided is None else decided
+                if decided is None:
+                    yield from self._templates.made(index)
+                elif len(decided) == len(SIDES):
+                    yield from decided
+                else:
+                    yield from self._with_the_other(index, decided[0])
         for at in exits[passed:]:
             yield from run.exits[at]
+
+    def _with_the_other(self, index: int, decided: Decision) -> Iterator[Decision]:
+        """A decision that was made when it was lived, and that of its other side, YES first."""
+        for side in SIDES:
+            if side is decided.side:
+                yield decided
+            else:
+                yield from self._templates.decided(index, side)

@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from precog_core.prices import Side
 from precog_trading.backtest.columns import Int64, microseconds
 from precog_trading.backtest.gate import Candidates, judge_all
 from precog_trading.backtest.history import FactsAtTime
@@ -43,6 +44,7 @@ class Moments:
         self.survivors_at: list[int] = found.at[passed].tolist()
         self.survivors_in: list[int] = found.market[passed].tolist()
         """their markets"""
+        self._passes: list[list[bool]] = (found.reason[passed] == 0).tolist()
         gap = int(setup.config.breaker.edge_anomaly_gap * 1_000_000)
         self.far = np.flatnonzero(_either(found.gap > gap))
         """candidates whose model is so far from the market that a breaker counts it"""
@@ -56,6 +58,10 @@ class Moments:
         quotes = setup.history.quotes
         for index in np.flatnonzero(quotes.known_at[found.row] != found.at).tolist():
             self._again.setdefault(int(found.market[index]), []).append(int(found.at[index]))
+
+    def sides(self, number: int) -> list[Side]:
+        """The sides of survivor ``number`` that pass."""
+        return [side for side, passes in zip(Side, self._passes[number], strict=True) if passes]
 
     def rows_at(self, at: int) -> range:
         """The candidates of an instant."""

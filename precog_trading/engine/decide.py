@@ -109,6 +109,7 @@ def _candidates(
     if not at.tick.entries:
         return found
     held = {position.market_id for position in at.state.portfolio.positions}
+    legs = at.tick.legs
     for quote in quotes:
         market = at.state.markets[quote.market_id]
         assume = at.config.replay.assume
@@ -126,6 +127,8 @@ def _candidates(
             elif market.game_id is not None:
                 prediction = predictions.get((market.game_id, method.model.model_id))
             for side in Side:
+                if legs is not None and (quote.market_id, side) not in legs:
+                    continue
                 notes: dict[str, Any] = {
                     "settings": at.config.fingerprint,
                     "quote_source": quote.source,

@@ -4,11 +4,12 @@ Caps shrink the size one after the other, in the printed order; a cap that leave
 ``caps.min_usd`` is the reason not to trade (trading-rules §4, §5, §6).
 """
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from precog_core.prices import ZERO
+from precog_trading.config_exits import ExecutionSettings
 from precog_trading.engine.account import Account, GameExposure
 from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import Environment
@@ -51,7 +52,7 @@ def _may_try_again(candidate: Candidate, at: Situation) -> bool:
     An order that found nothing to buy is tried again after the wait of its number, at most
     ``exec.entry_attempts`` times within ``gate.cooldown`` seconds, each through the whole gate.
     """
-    method, settings = candidate.method, at.config.exec
+    method = candidate.method
     leg = (
         candidate.market.market_id,
         candidate.side,
@@ -71,10 +72,17 @@ def _may_try_again(candidate: Candidate, at: Situation) -> bool:
     candidate.attempt = len(missed) + 1
     candidate.notes["missed_attempts"] = len(missed)
     candidate.notes["last_attempt_at"] = max(missed)
-    if candidate.attempt > settings.entry_attempts:
+    return may_try_again(missed, at.now, at.config.exec)
+
+
+def may_try_again(missed: Sequence[datetime], now: datetime, settings: ExecutionSettings) -> bool:
+    """Whether a leg's next order may be sent after those that found nothing to buy.
+
+    ``missed``: when they were decided, at least one, none longer ago than ``gate.cooldown``.
+    """
+    if len(missed) >= settings.entry_attempts:
         return False
-    wait = timedelta(seconds=settings.entry_wait_s[len(missed) - 1])
-    return at.now - max(missed) >= wait
+    return now - max(missed) >= timedelta(seconds=settings.entry_wait_s[len(missed) - 1])
 
 
 def size(candidate: Candidate, at: Situation, account: Account) -> str | None:
