@@ -212,3 +212,15 @@ def from_binary_copy(payload: bytes, columns: int) -> list[Int64]:
         raise ValueError(f"COPY answered {size} bytes, no multiple of a row's {row.itemsize}")
     table = np.frombuffer(payload, dtype=row, count=size // row.itemsize, offset=_COPY_HEADER)
     return [table[f"value{number}"].astype(np.int64) for number in range(columns)]
+
+
+def shrunk(probability: Int64 | np.int64, bid_and_ask: Int64, trust: Decimal) -> Int64:
+    """(1 - λ)·p + λ·mid, half-even to four places, in millionths, exactly."""
+    places = max(0, -int(trust.as_tuple().exponent))
+    scale = 10**places
+    weight = int(trust * scale)
+    mixed = 2 * (scale - weight) * probability + weight * bid_and_ask
+    unit = 2 * scale * 100
+    whole, rest = np.divmod(mixed, unit)
+    up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
+    return (whole + up) * 100

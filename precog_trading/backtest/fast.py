@@ -262,7 +262,7 @@ class FastReplay(PlainReplay):
             is_writer=True,
             breakers=self.open_breakers,
             last_quotes={ids[m]: q for m, q in newest.items() if m not in markets},
-            recent_quotes={ids[m]: self._before(m, at) for m in markets if m in account.open},
+            recent_quotes={ids[m]: self.quotes_before(m, at) for m in markets if m in account.open},
         )
         self._fresh = [newest[m] for m in markets if m in newest]
         self._spoken = [p for game in sorted(games) for p in self.facts.predictions(game, now)]

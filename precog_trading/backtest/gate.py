@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precog_core.prices import Side
-from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price
+from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price, shrunk
 from precog_trading.backtest.history import FactsAtTime
 from precog_trading.engine.candidate import Candidate
 from precog_trading.engine.state import (
@@ -253,7 +253,7 @@ class _Columns:
         np.copyto(gap, (twice + 1) // 2, where=(fee >= 0) & self.valued)
         yield "edge_quarantined", twice > 2 * _micro(config.edge.quarantine_gap)
         yield "confidence_low", self._unsure
-        edge = _shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
+        edge = shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
         auto = config.edge.auto[self.setup.method.strategy.rules.phase]
         yield "edge_below_min", edge < self._least_edge
         yield "needs_approval", edge < np.maximum(self._least_edge, _micro(auto))
@@ -504,18 +504,6 @@ def _eras(
             eras.append((number, int(sorted_at[first])))
     era[order] = sorted_era
     return eras, era
-
-
-def _shrunk(probability: Int64, bid_and_ask: Int64, trust: Decimal) -> Int64:
-    """(1 - λ)·p + λ·mid, half-even to four places, in millionths, exactly."""
-    places = max(0, -int(trust.as_tuple().exponent))
-    scale = 10**places
-    weight = int(trust * scale)
-    mixed = 2 * (scale - weight) * probability + weight * bid_and_ask
-    unit = 2 * scale * 100
-    whole, rest = np.divmod(mixed, unit)
-    up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
-    return (whole + up) * 100
 
 
 def _below(values: Int64, least: Decimal) -> npt.NDArray[np.bool_]:

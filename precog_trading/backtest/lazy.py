@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from precog_trading.backtest.columns import Int64
+from precog_trading.backtest.held_back import decide_held_back
 from precog_trading.backtest.templates import BLOCKED, COOLING, SIDES, Templates
 from precog_trading.engine.state import Decision
 
@@ -20,6 +21,7 @@ class LazyDecisions:
         self._run = run
         self._templates = Templates(run)
         self._exits = sum(map(len, run.exits.values()))
+        self._exits += sum(look.reached for looks in run.watch.held_back.values() for look in looks)
         self._length = 2 * len(run.candidates) + self._exits
 
     def __len__(self) -> int:
@@ -59,11 +61,11 @@ class LazyDecisions:
     def __iter__(self) -> Iterator[Decision]:
         run = self._run
         starts, instants = run.moments.starts, run.moments.instants.tolist()
-        exits = sorted(run.exits)
+        exits = sorted(run.exits.keys() | run.watch.held_back.keys())
         passed = 0
         for place, at in enumerate(instants):
             while passed < len(exits) and exits[passed] <= at:
-                yield from run.exits[exits[passed]]
+                yield from self._exits_at(exits[passed])
                 passed += 1
             for index in range(int(starts[place]), int(starts[place + 1])):
                 decided = run.decided.get(index)
@@ -74,7 +76,24 @@ class LazyDecisions:
                 else:
                     yield from self._with_the_other(index, decided[0])
         for at in exits[passed:]:
+            yield from self._exits_at(at)
+
+    def _exits_at(self, at: int) -> Iterator[Decision]:
+        """The exit decisions of an instant, in the order in which ``decide`` gives them."""
+        run = self._run
+        held_back = run.watch.held_back.get(at)
+        if held_back is None:
             yield from run.exits[at]
+            return
+        made = list(run.exits.get(at, ()))
+        for look in held_back:
+            made += decide_held_back(run, look)
+        yield from sorted(made, key=self._name)
+
+    def _name(self, decision: Decision) -> tuple[str, ...]:
+        position = self._run.account.positions[(decision.position_id or 0) - 1]
+        ticker = self._run.history.markets[position.market]["ticker"]
+        return decision.platform_id, ticker, decision.side, position.row["position_key"]
 
     def _with_the_other(self, index: int, decided: Decision) -> Iterator[Decision]:
         """A decision that was made when it was lived, and that of its other side, YES first."""

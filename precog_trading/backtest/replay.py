@@ -400,7 +400,7 @@ class PlainReplay:
                 is_writer=True,
                 last_quotes={i: newest[i] for i, n in ids.items() if i in newest and n not in new},
                 recent_quotes={
-                    i: self._before(n, now_us)
+                    i: self.quotes_before(n, now_us)
                     for i, n in ids.items()
                     if n in new and self.account.open.get(n)
                 },
@@ -429,7 +429,7 @@ class PlainReplay:
         bars = {i: mid_bars(self.history.quotes, ids[i], p, now_us) for i, p in held.items()}
         return {market_id: found for market_id, found in bars.items() if found}
 
-    def _before(self, market: int, now_us: int) -> tuple[Quote, ...]:
+    def quotes_before(self, market: int, now_us: int) -> tuple[Quote, ...]:
         """The two quotes before the newest one of a market, newest last."""
         quotes = self.history.quotes
         newest = quotes.latest(market, now_us)

@@ -1,19 +1,28 @@
 """When an open position could next ask to be sold: thresholds searched over columns of marks.
 
 A superset of the truth is enough: at every quote found here the engine looks, and at every other
-one no condition of its plan can hold. So a season of marks costs a few comparisons of columns.
+one no condition of its plan can sell. So a season of marks costs a few comparisons of columns.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from precog_core.prices import ZERO, Side, floor_to
-from precog_trading.backtest.columns import NONE, Int64, QuoteColumns, microseconds, price
+from precog_core.prices import ONE, ZERO, Side, floor_to
+from precog_trading.backtest.columns import (
+    NONE,
+    Int64,
+    QuoteColumns,
+    microseconds,
+    price,
+    shrunk,
+)
 from precog_trading.config import TradingConfig
 from precog_trading.engine.state import (
     ExitCondition,
@@ -23,6 +32,8 @@ from precog_trading.engine.state import (
     Prediction,
     TrailingState,
 )
+from precog_trading.rules.assumptions import assumed_fee_schedule
+from precog_trading.rules.entry_gate import BEFORE_START
 from precog_trading.rules.exits import stop_loss_price, target_price
 from precog_trading.rules.trailing import activation_price, follow
 
@@ -59,7 +70,9 @@ class Triggers:
     asks, each stretch once.
 
     A superset of the truth: what depends on the sales so far, the stages of partial_exit_target, is
-    compared at each question; everything else follows from the entry and the quotes alone.
+    compared at each question; everything else follows from the entry and the quotes alone. Rows at
+    which nothing but a target is reached while the position is surely worth more than its price are
+    left out: ``exit.ev_check`` holds those back, which changes nothing (see held_back).
     """
 
     def __init__(
@@ -69,24 +82,24 @@ class Triggers:
         told: Sequence[Prediction],
         quotes: QuoteColumns,
         start: int,
+        until: int,
         config: TradingConfig,
     ) -> None:
-        """``start``: the first row not looked at yet; ``told``: the model's predictions of the
-        game."""
+        """``start``: the first row not looked at yet; ``until``: when the market's facts may
+        change, microseconds; ``told``: the model's predictions of the game."""
         self._fixed = _fixed(position)
         self._market, self._told, self._quotes, self._config = market, told, quotes, config
         self._next = start
         self._end = int(quotes.starts[int(quotes.market[start]) + 1])
         self._size, self._peak = _FIRST_ROWS, 0
-        self._stretches: list[tuple[int, int, Hits, Int64]] = []
-        """(first row, end, whether a condition might hold whatever was sold, marks)"""
+        self._stretches: list[_Stretch] = []
         plan = position.plan
         self._at_once = plan is None or (
             plan.trailing.type == "atr" and ExitCondition.TRAILING_STOP in plan.conditions
         )
         self._limits = None
         if plan is not None and not self._at_once and plan.conditions - _NEVER_ALONE:
-            self._limits = _Limits(position, market, plan, config)
+            self._limits = _Limits(position, market, plan, until, config)
 
     def are_of(self, position: OpenPosition, market: MarketFacts) -> bool:
         """Whether they still hold for a position: neither bought more, nor its market changed."""
@@ -102,20 +115,40 @@ class Triggers:
         limits = self._limits
         if limits is None:
             return None
-        target = limits.next_stage(position)
-        for first, stop, hits, mark in self._known(limits):
-            if stop <= start:
+        target = min(limits.target, limits.next_stage(position))
+        for known in self._known(limits):
+            if known.stop <= start:
                 continue
-            skipped = max(start - first, 0)
-            hit = hits[skipped:]
+            skipped = max(start - known.start, 0)
+            hit = known.alone[skipped:]
             if target != _NEVER:
-                hit = hit | (mark[skipped:] >= target)
+                hit = hit | ((known.mark[skipped:] >= target) & ~known.worthy[skipped:])
             found = int(hit.argmax())
             if hit[found]:
-                return first + skipped + found
+                return known.start + skipped + found
         return None
 
-    def _known(self, limits: "_Limits") -> Iterator[tuple[int, int, Hits, Int64]]:
+    def held_back(self, position: OpenPosition, start: int, stop: int) -> list[tuple[int, int]]:
+        """(row, targets reached) of the rows in [start, stop) that ``exit.ev_check`` holds back;
+        none of them may lie beyond the first trigger."""
+        limits = self._limits
+        if limits is None:
+            return []
+        stage = limits.next_stage(position)
+        found: list[tuple[int, int]] = []
+        for known in self._stretches:
+            first, end = max(start, known.start), min(stop, known.stop)
+            if first >= end:
+                continue
+            here = slice(first - known.start, end - known.start)
+            mark = known.mark[here]
+            back = (mark >= min(limits.target, stage)) & known.worthy[here] & ~known.alone[here]
+            for place in np.flatnonzero(back).tolist():
+                reached = int(mark[place])
+                found.append((first + place, (reached >= limits.target) + (reached >= stage)))
+        return found
+
+    def _known(self, limits: "_Limits") -> Iterator["_Stretch"]:
         """The stretches found before, then further ones, each eight times longer."""
         yield from self._stretches
         while self._next < self._end:
@@ -123,10 +156,39 @@ class Triggers:
             bid, ask = own_columns(self._quotes, limits.position.side.value, start, stop)
             mark = marks(bid, ask)
             peaks = np.maximum(np.maximum.accumulate(mark), self._peak)
-            hits = limits.hit(self._quotes, self._told, start, stop, bid, ask, mark, peaks)
+            book = _Book(self._quotes, start, stop, bid, ask, mark)
+            alone, worthy = limits.judge(book, self._told, peaks)
             self._next, self._size, self._peak = stop, 8 * self._size, int(peaks[-1])
-            self._stretches.append((start, stop, hits, mark))
+            self._stretches.append(_Stretch(start, stop, alone, worthy, mark))
             yield self._stretches[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What was found over rows [start, stop): ``alone``, a condition other than a target might
+    hold; ``worthy``, a target that is reached is surely held back."""
+
+    start: int
+    stop: int
+    alone: Hits
+    worthy: Hits
+    mark: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """The own side over rows [start, stop)."""
+
+    quotes: QuoteColumns
+    start: int
+    stop: int
+    bid: Int64
+    ask: Int64
+    mark: Int64
+
+    @property
+    def known_at(self) -> Int64:
+        return self.quotes.known_at[self.start : self.stop]
 
 
 def _fixed(position: OpenPosition) -> tuple[Any, ...]:
@@ -138,9 +200,15 @@ class _Limits:
     """The prices of a plan as whole numbers."""
 
     def __init__(
-        self, position: OpenPosition, market: MarketFacts, plan: ExitPlan, config: TradingConfig
+        self,
+        position: OpenPosition,
+        market: MarketFacts,
+        plan: ExitPlan,
+        until: int,
+        config: TradingConfig,
     ) -> None:
         self.position, self.market, self.plan, self.config = position, market, plan, config
+        self.until = until
         conditions, entry = plan.conditions, position.entry_price
         self.stop, self.target = -1, _NEVER
         if ExitCondition.STOP_LOSS in conditions:
@@ -173,34 +241,62 @@ class _Limits:
             (at for stage, due, at in self._stages if due > sold.get(stage, ZERO)), default=_NEVER
         )
 
-    def hit(
-        self,
-        quotes: QuoteColumns,
-        told: Sequence[Prediction],
-        start: int,
-        end: int,
-        bid: Int64,
-        ask: Int64,
-        mark: Int64,
-        peaks: Int64,
-    ) -> Hits:
-        """Of each row whether a condition might hold, stages apart; ``peaks``: the highest mark
-        until then."""
-        conditions, position = self.plan.conditions, self.position
-        marked = mark != NONE
+    def judge(
+        self, book: "_Book", told: Sequence[Prediction], peaks: Int64
+    ) -> tuple[Hits, Hits]:
+        """(alone, worthy) of each row; ``peaks``: the highest mark until then."""
+        conditions, mark, known_at = self.plan.conditions, book.mark, book.known_at
         lowest: Any = self.stop
         if ExitCondition.TRAILING_STOP in conditions:
-            lowest = np.maximum(_stops(position, self.plan, peaks), self.stop)
-        hit: Hits = (marked & (mark <= lowest)) | (mark >= self.target)
-        if int(quotes.known_at[end - 1]) >= self.urgent:
-            hit |= quotes.known_at[start:end] >= self.urgent
+            lowest = np.maximum(_stops(self.position, self.plan, peaks), self.stop)
+        marked = mark != NONE
+        alone: Hits = marked & (mark <= lowest)
+        if int(known_at[-1]) >= self.urgent:
+            alone |= known_at >= self.urgent
         if ExitCondition.LIQUIDITY_DRIED_UP in conditions:
-            hit |= _dried_up(quotes, self.plan, start, end)
+            alone |= _dried_up(book.quotes, self.plan, book.start, book.stop)
+        kickoff = self.market.kickoff_at
+        if kickoff is None:
+            return alone | bool(conditions & _NEEDS_PREDICTION), np.zeros(len(mark), dtype=bool)
+        before = marked & (known_at < microseconds(kickoff))
+        if not before.any():
+            return alone, before
+        least, fresh = self._worth(book, told)
+        settings = self.plan.exit
+        floor = _ceil(settings.early_exit)  # edge_disappeared is at most that
         if conditions & _NEEDS_PREDICTION:
-            hit |= marked & _worth_little(
-                position, self.market, told, quotes, bid + ask, bid, start, end, self.config
-            )
-        return hit
+            # With any fee, what is left of the edge might be below.
+            alone |= before & (least < floor)
+        worthy = before & fresh & (least > floor) & (known_at < self.until) & self._checks
+        return alone, worthy & (book.ask != NONE)
+
+    @cached_property
+    def _checks(self) -> bool:
+        """Whether targets are held back at all, and columns can tell how many are reached."""
+        market, assume = self.market, self.config.replay.assume
+        schedule = market.fee_schedule or assumed_fee_schedule(market.platform_id, assume)
+        priced = schedule is not None and schedule.is_known and market.game_status in BEFORE_START
+        return self.plan.exit.ev_check and priced and self.config.sizing.qty_step == ONE
+
+    def _worth(self, book: "_Book", told: Sequence[Prediction]) -> tuple[Int64, Hits]:
+        """p̂ - bid by the prediction that leaves least of those spoken by then, and whether the
+        latest of them is fresh: any of them might be the latest, the choice is the engine's."""
+        least = np.full(len(book.mark), _NEVER, dtype=np.int64)
+        fresh: Hits = np.zeros(len(book.mark), dtype=bool)
+        trust = self.config.edge.shrink_to_market
+        oldest = self.config.gate.prediction_stale * _MILLION
+        twice_mid = book.bid + book.ask
+        pays_home = self.market.yes_is_home == (self.position.side is Side.YES)
+        for prediction in told:
+            spoken = book.known_at >= microseconds(prediction.known_at)
+            if not spoken.any():
+                continue
+            home = int(prediction.p_home * _MILLION)
+            p = np.int64(home if pays_home else _MILLION - home)
+            worth = shrunk(p, twice_mid, trust) - book.bid
+            least = np.where(spoken & (worth < least), worth, least)
+            fresh |= spoken & (book.known_at - microseconds(prediction.event_ts) <= oldest)
+        return least, fresh
 
 
 def trailed(position: OpenPosition, mark: Int64) -> TrailingState:
@@ -250,38 +346,6 @@ def _dried_up(quotes: QuoteColumns, plan: ExitPlan, start: int, end: int) -> Hit
         run[back:] &= dry[:-back]
     run[: limits.observations - 1] = False
     return run[start - first :]
-
-
-def _worth_little(
-    position: OpenPosition,
-    market: MarketFacts,
-    told: Sequence[Prediction],
-    quotes: QuoteColumns,
-    twice_mid: Int64,
-    bid: Int64,
-    start: int,
-    end: int,
-    config: TradingConfig,
-) -> Hits:
-    """Where p̂ - bid is below early_exit, so that with any fee p̂ - (bid - φ) might be."""
-    from precog_trading.backtest.gate import _shrunk
-
-    plan, kickoff = position.plan, market.kickoff_at
-    known_at = quotes.known_at[start:end]
-    low: Hits = np.zeros(end - start, dtype=bool)
-    if plan is None or kickoff is None:
-        return ~low
-    if int(known_at[0]) >= microseconds(kickoff):
-        return low
-    pays_home = market.yes_is_home == (position.side is Side.YES)
-    for prediction in told:
-        # Any of them might be the latest: the exact choice is the engine's.
-        home = int(prediction.p_home * _MILLION)
-        p = np.full(end - start, home if pays_home else _MILLION - home, dtype=np.int64)
-        shrunk = _shrunk(p, twice_mid, config.edge.shrink_to_market)
-        spoken = known_at >= microseconds(prediction.known_at)
-        low |= spoken & (shrunk - bid < _ceil(plan.exit.early_exit))
-    return low & (known_at < microseconds(kickoff))
 
 
 def _ceil(value: Decimal) -> int:

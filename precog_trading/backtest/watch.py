@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from precog_trading.backtest.account import Account
 from precog_trading.backtest.columns import instant
+from precog_trading.backtest.held_back import HeldBack
 from precog_trading.backtest.history import FactsAtTime
 from precog_trading.backtest.moments import NEVER
 from precog_trading.backtest.portfolio import Position
@@ -21,7 +22,7 @@ from precog_trading.engine.state import Portfolio, Tick, TradingState
 from precog_trading.rules.entry_gate import Situation
 
 _REMEMBERED = 256
-"""Positions whose search is kept: more than are ever open at once."""
+"""Positions whose search is kept before those of closed ones are dropped."""
 
 
 class Watch:
@@ -35,6 +36,8 @@ class Watch:
         """by position, the instant of its next possible trigger"""
         self._triggers: dict[int, Triggers] = {}
         """by position, where its quotes are searched for that"""
+        self.held_back: dict[int, list[HeldBack]] = {}
+        """instant → looks that nobody lived although a target was reached"""
 
     def touched(self, position: Position, at: int) -> None:
         """A position that was opened or changed before the look of this moment."""
@@ -62,9 +65,9 @@ class Watch:
             if triggers is None or not triggers.are_of(seen, facts):
                 game = self.setup.history.markets[market]["game_id"]
                 told = self.setup.history.predictions.get(game, ())
-                triggers = Triggers(seen, facts, told, quotes, start, self.setup.config)
-                if len(self._triggers) >= _REMEMBERED:
-                    self._triggers.clear()
+                until = next((t for t in self.facts.changes(market) if t > at), NEVER)
+                triggers = Triggers(seen, facts, told, quotes, start, until, self.setup.config)
+                self._forget_the_closed()
                 self._triggers[position.position_id] = triggers
             hit = triggers.first(seen, start)
         self.trigger[position.position_id] = NEVER if hit is None else int(quotes.known_at[hit])
@@ -82,6 +85,11 @@ class Watch:
             bid, ask = own_columns(quotes, position.row["side"], seen + 1, last + 1)
             mark = marks(bid, ask)
             known = self.account.as_seen(position)
+            triggers = self._triggers.get(position.position_id)
+            if triggers is not None:
+                for row, reached in triggers.held_back(known, seen + 1, last + 1):
+                    look = HeldBack(position.market, row, reached, known, seen)
+                    self.held_back.setdefault(int(quotes.known_at[row]), []).append(look)
             now = instant(int(quotes.known_at[last]))
             facts = self.facts.market(position.market, now)
             state = TradingState({facts.market_id: facts}, Portfolio(Decimal(0)), is_writer=True)
@@ -90,6 +98,11 @@ class Watch:
             quote = quotes.quote(last, facts.market_id)
             self.account.mark(mark_of(look_at(known, quote, (), None, situation), situation))
             self._seen[position.position_id] = last
+
+    def _forget_the_closed(self) -> None:
+        if len(self._triggers) >= _REMEMBERED:
+            held = {position.position_id for position in self.account.open_positions()}
+            self._triggers = {key: t for key, t in self._triggers.items() if key in held}
 
     def _rows_before(self, market: int, at: int) -> int:
         """Where the rows of a market known before an instant end."""
