@@ -24,6 +24,7 @@ from precog_trading.engine.state import (
     MissedEntry,
     PositionMark,
     Purpose,
+    TrailingState,
 )
 from precog_trading.exchanges.port import TERMINAL
 from precog_trading.ledger.bookings import Booked, balance_steps
@@ -361,6 +362,17 @@ def _filled(row: Row, fills: Sequence[Row]) -> Row:
 
 def _rounding_left(raw: Mapping[str, Any]) -> Decimal:
     return Decimal(raw["rounding_fee"]) - Decimal(raw["rebate"])
+
+
+def as_stored(trailing: TrailingState) -> TrailingState:
+    """A trailing stop as a look leaves it behind in ``positions``."""
+    return TrailingState(
+        trailing.active,
+        trailing.type,
+        _scaled(trailing.distance, _SHARE_STEP),
+        _scaled(trailing.price, PRICE_STEP),
+        _scaled(trailing.peak, PRICE_STEP),
+    )
 
 
 def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from precog_trading.backtest.account import as_stored
 from precog_trading.backtest.columns import instant
 from precog_trading.backtest.triggers import marks, own_columns, trailed
 from precog_trading.engine.decide import decide
@@ -45,7 +46,7 @@ def decide_held_back(run: "FastReplay", look: HeldBack) -> tuple[Decision, ...]:
     at = int(quotes.known_at[look.row])
     now, row = instant(at), run.history.markets[look.market]
     mark = marks(*own_columns(quotes, position.side.value, look.seen + 1, look.row))
-    position = replace(position, trailing=trailed(position, mark))
+    position = replace(position, trailing=as_stored(trailed(position, mark)))
     facts = run.facts.market(look.market, now)
     state = TradingState(
         {facts.market_id: facts},
