@@ -240,7 +240,10 @@ class FastReplay(PlainReplay):
         return took
 
     def _decided(
-        self, at: int, now: datetime, wanted: Mapping[int, Sequence[Side]],
+        self,
+        at: int,
+        now: datetime,
+        wanted: Mapping[int, Sequence[Side]],
         looked: Sequence[Position],
     ) -> TickDecisions:
         """What ``decide`` says of some markets' candidates and some positions."""

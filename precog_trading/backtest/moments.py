@@ -7,6 +7,7 @@ Most change nothing, because the gate refuses all their candidates whatever the 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+
 import numpy as np
 import numpy.typing as npt
 

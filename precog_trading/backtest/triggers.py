@@ -241,9 +241,7 @@ class _Limits:
             (at for stage, due, at in self._stages if due > sold.get(stage, ZERO)), default=_NEVER
         )
 
-    def judge(
-        self, book: "_Book", told: Sequence[Prediction], peaks: Int64
-    ) -> tuple[Hits, Hits]:
+    def judge(self, book: "_Book", told: Sequence[Prediction], peaks: Int64) -> tuple[Hits, Hits]:
         """(alone, worthy) of each row; ``peaks``: the highest mark until then."""
         conditions, mark, known_at = self.plan.conditions, book.mark, book.known_at
         lowest: Any = self.stop
