@@ -56,10 +56,15 @@ def price_brier(
 ) -> None:
     """How well the market's last trades before a game foretold it, from stored candles."""
     from precog_core.database import open_database
+    from precog_core.progress import progress
     from precog_pipelines.sources.kalshi_recorded.accuracy import price_accuracy
 
-    with open_database() as database, database.transaction() as conn:
-        found = price_accuracy(conn, league, minutes, platform)
+    with (
+        open_database() as database,
+        database.transaction() as conn,
+        progress("Prices and results", quiet=as_json) as report,
+    ):
+        found = price_accuracy(conn, league, minutes, platform, report)
     if as_json:
         rows = [asdict(one) for one in found]
         typer.echo(json.dumps({"league": league, "platform": platform, "prices": rows}))

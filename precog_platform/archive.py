@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from precog_core.build_info import git_sha
 from precog_core.database import DATABASES, Database, ensure_databases, migrations, open_database
 from precog_core.database.server import EmbeddedServer, psql_path
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, unseen
 
 FORMAT = "precog-backup/1"
 _MANIFEST = "manifest.json"
@@ -32,6 +35,12 @@ _FILES = "files.tar"
 # What rows name, and what a person wrote. Logs and Dagster's compute logs stay behind.
 _KEPT = ("datasets", "mlflow/artifacts", "config", "dagster/dagster.yaml", "bootstrap.json",
          "summary.json", "reports")  # fmt: skip
+# What pg_dump and pg_restore --verbose say when they begin with a table's rows or an index.
+_BEGUN = re.compile(
+    r'(?:contents of table|data for table|creating INDEX|creating CONSTRAINT) "(.+)"'
+)
+_WORTH_COUNTING = 1 << 20
+"""Bytes: smaller tables and indexes take no time that anybody would notice."""
 # Where MLflow stores absolute addresses of artifacts.
 _ADDRESSES = (
     ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "source"),
@@ -39,7 +48,9 @@ _ADDRESSES = (
 )  # fmt: skip
 
 
-def backup(database: Database, home: Path, target: Path) -> dict[str, Any]:
+def backup(
+    database: Database, home: Path, target: Path, progress: Progress = unseen
+) -> dict[str, Any]:
     """Write the backup folder ``target`` and return its manifest.
 
     It appears under its name only when it is complete. Raises PrecogError when ``target`` exists,
@@ -51,12 +62,18 @@ def backup(database: Database, home: Path, target: Path) -> dict[str, Any]:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
+        relations = {name: _relation_bytes(database, name) for name in DATABASES}
+        kept = [home / name for name in _KEPT if (home / name).exists()]
+        files = sum(path.stat().st_size for top in kept for path in _files_below(top))
+        work = _Work(progress, files + sum(sum(each.values()) for each in relations.values()))
         for name in DATABASES:
-            _run("pg_dump", "--format=custom", f"--file={partial / name}.dump", database.url(name))
+            _run(
+                "pg_dump", "--verbose", "--format=custom", f"--file={partial / name}.dump",
+                database.url(name), begun=work.through(relations[name]),
+            )  # fmt: skip
         with tarfile.open(partial / _FILES, "w") as archive:
-            for kept in _KEPT:
-                if (home / kept).exists():
-                    archive.add(home / kept, kept)
+            for path in kept:
+                archive.add(path, path.relative_to(home), filter=work.archived)
         manifest = {
             "format": FORMAT,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -66,6 +83,7 @@ def backup(database: Database, home: Path, target: Path) -> dict[str, Any]:
                 state.migration.path.name for state in migrations.status(database) if state.applied
             ],
             "rows": _row_counts(database),
+            "relation_bytes": relations,
             "sha256": {path.name: _sha256(path) for path in sorted(partial.iterdir())},
             "bytes": sum(path.stat().st_size for path in partial.iterdir()),
         }
@@ -78,7 +96,7 @@ def backup(database: Database, home: Path, target: Path) -> dict[str, Any]:
     return manifest
 
 
-def restore(source: Path, home: Path) -> dict[str, Any]:
+def restore(source: Path, home: Path, progress: Progress = unseen) -> dict[str, Any]:
     """Fill the empty ``home`` from a backup, apply newer migrations, and return the manifest.
 
     Raises PrecogError when the backup is damaged or incomplete, the home or the database named by
@@ -86,6 +104,8 @@ def restore(source: Path, home: Path) -> dict[str, Any]:
     could not be filled is left as empty as it was.
     """
     manifest = verify(source)
+    relations = manifest.get("relation_bytes", {})  # absent in backups of earlier versions
+    work = _Work(progress, sum(sum(each.values()) for each in relations.values()))
     external = bool(os.environ.get("PRECOG_DATABASE_URL"))
     _require_empty(home, external)
     try:
@@ -93,7 +113,8 @@ def restore(source: Path, home: Path) -> dict[str, Any]:
             if external:
                 _require_no_facts(database)
             for name in DATABASES:
-                _replace_database(database, source, name, external)
+                begun = work.through(relations.get(name, {}))
+                _replace_database(database, source, name, external, begun)
             with tarfile.open(source / _FILES) as archive:
                 archive.extractall(home, filter="data")
             _relocate(database, manifest["home"], str(home))
@@ -148,7 +169,52 @@ def _require_no_facts(database: Database) -> None:
         raise PrecogError("the database of PRECOG_DATABASE_URL holds games; name an empty one")
 
 
-def _replace_database(database: Database, source: Path, name: str, external: bool) -> None:
+class _Work:
+    """Bytes of tables, indexes and files that are dealt with, of ``total``."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        progress(0, total)
+
+    def through(self, relations: Mapping[str, int]) -> Callable[[str], None]:
+        """Hears what a client program begins with; what it began with before is then done."""
+        before = 0
+
+        def begun(name: str) -> None:
+            nonlocal before
+            self._add(before)
+            before = relations.get(name, 0)
+
+        return begun
+
+    def archived(self, info: tarfile.TarInfo) -> tarfile.TarInfo:
+        self._add(info.size)
+        return info
+
+    def _add(self, size: int) -> None:
+        self._done += size
+        self._progress(self._done, self._total)
+
+
+def _files_below(path: Path) -> Iterable[Path]:
+    return [path] if path.is_file() else (each for each in path.rglob("*") if each.is_file())
+
+
+def _relation_bytes(database: Database, name: str) -> dict[str, int]:
+    """Sizes of the tables and indexes of a database that are worth counting, by their names."""
+    with database.connect(name) as conn:
+        found = conn.execute(
+            "SELECT relname, pg_relation_size(oid) FROM pg_class "
+            "WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'i') "
+            "AND pg_relation_size(oid) >= %s",
+            (_WORTH_COUNTING,),
+        )
+        return dict(found.fetchall())
+
+
+def _replace_database(
+    database: Database, source: Path, name: str, external: bool, begun: Callable[[str], None]
+) -> None:
     """Drop the freshly made database and fill it from its dump."""
     real_name = str(conninfo_to_dict(database.url(name))["dbname"])
     database.close()
@@ -159,8 +225,8 @@ def _replace_database(database: Database, source: Path, name: str, external: boo
     ensure_databases(database)
     owner = ["--no-owner"] if external else []
     _run(
-        "pg_restore", "--exit-on-error", *owner, f"--dbname={database.url(name)}",
-        str(source / f"{name}.dump"),
+        "pg_restore", "--verbose", "--exit-on-error", *owner, f"--dbname={database.url(name)}",
+        str(source / f"{name}.dump"), begun=begun,
     )  # fmt: skip
 
 
@@ -209,16 +275,28 @@ def _row_counts(database: Database) -> dict[str, int]:
     return counts
 
 
-def _run(program: str, *arguments: str) -> None:
-    """A client program of the embedded server's release, else one found on PATH."""
+def _run(program: str, *arguments: str, begun: Callable[[str], None]) -> None:
+    """A client program of the embedded server's release, else one found on PATH.
+
+    ``begun`` hears the name of every table and index it begins with. Raises PrecogError when it
+    fails, with the first line that is no news.
+    """
     own = psql_path().with_name(program)
     path = str(own) if own.exists() else shutil.which(program)
     if path is None:
         raise PrecogError(f"{program} is not installed; install PostgreSQL's client programs")
-    done = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise PrecogError(f"{program} failed: {lines[0] if lines else done.returncode}")
+    wrong = []
+    with subprocess.Popen(
+        [path, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "LC_ALL": "C"},
+    ) as child:  # fmt: skip
+        for line in child.stderr or ():
+            if found := _BEGUN.search(line):
+                begun(found[1].removeprefix("public.").rpartition(" ")[2])
+            elif "error:" in line:
+                wrong.append(line.strip())
+    if child.returncode != 0:
+        raise PrecogError(f"{program} failed: {wrong[0] if wrong else child.returncode}")
 
 
 def _sha256(path: Path) -> str:

@@ -23,13 +23,14 @@ def backup(
     """
     from precog_core.database import open_database
     from precog_core.paths import home
+    from precog_core.progress import progress
     from precog_platform.archive import backup as write
 
     place = home()
     target = to or place / "backups" / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open_database() as database:
-        manifest = write(database, place, target.resolve())
+    with open_database() as database, progress("Backup", quiet=as_json) as report:
+        manifest = write(database, place, target.resolve(), report)
     if as_json:
         typer.echo(json.dumps(manifest))
         return
@@ -46,9 +47,13 @@ def restore(
 ) -> None:
     """Fill an empty home (PRECOG_HOME) from a backup; its hashes are verified first."""
     from precog_core.paths import home
+    from precog_core.progress import progress
     from precog_platform import archive
 
-    manifest = archive.verify(source) if verify else archive.restore(source.resolve(), home())
+    with progress("Restore", quiet=as_json) as report:
+        manifest = (
+            archive.verify(source) if verify else archive.restore(source.resolve(), home(), report)
+        )
     if as_json:
         typer.echo(json.dumps(manifest))
         return

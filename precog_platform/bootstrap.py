@@ -18,19 +18,10 @@ from typing import Any
 
 import psycopg
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, progress
 from precog_platform.launchers import PIPELINES, Launcher
 
 LEAGUE = "nfl"
@@ -140,37 +131,26 @@ def run_stages(
 
     ``last``: with them the home is complete.
     """
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<44}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
-        for stage in todo:
-            if stage.key in book.seconds:
-                continue
-            task = progress.add_task(stage.title, total=None)
-            started = time.monotonic()
-            if not console.is_terminal:
-                console.print(f"{stage.title} …")
-            with _watching(stage, database, progress, task):
-                stage.run(launcher)
-            seconds = round(time.monotonic() - started, 1)
-            progress.update(task, total=1, completed=1)
-            if not console.is_terminal:
-                console.print(f"{stage.title}: {seconds:.1f} s")
-            book.seconds[stage.key] = seconds
-            book.save()
+    for stage in todo:
+        if stage.key in book.seconds:
+            continue
+        started = time.monotonic()
+        with (
+            progress(stage.title, console=console, keep=True) as report,
+            _watching(stage, database, report, console),
+        ):
+            stage.run(launcher)
+        book.seconds[stage.key] = round(time.monotonic() - started, 1)
+        book.save()
     if last:
         book.complete = True
         book.save()
 
 
 @contextmanager
-def _watching(stage: Stage, database: Database, progress: Progress, task: TaskID) -> Iterator[None]:
+def _watching(
+    stage: Stage, database: Database, report: Progress, console: Console
+) -> Iterator[None]:
     """Poll the stage's probe beside its work; the display never decides anything."""
     done = threading.Event()
 
@@ -180,9 +160,9 @@ def _watching(stage: Stage, database: Database, progress: Progress, task: TaskID
                 with database.connection() as conn:
                     completed, total = stage.probe(conn)
             except (PrecogError, psycopg.Error) as error:
-                progress.console.log(f"progress unknown: {error}")
+                console.log(f"progress unknown: {error}")
                 return
-            progress.update(task, completed=completed, total=max(total, 1))
+            report(completed, max(total, 1))
 
     watcher = threading.Thread(target=poll, name=f"progress-{stage.key}", daemon=True)
     watcher.start()

@@ -189,11 +189,12 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recompute every position and sum from the fills; exit 1 when anything differs."""
+    from precog_core.progress import progress
     from precog_trading.ledger.audit import verify_all, verify_ledger
 
-    with connection() as conn:
+    with connection() as conn, progress("Ledgers", quiet=as_json or not everything) as report:
         if everything:
-            audits = verify_all(conn)
+            audits = verify_all(conn, report)
         elif backtest is not None:
             audits = [verify_ledger(conn, "backtest", backtest)]
         else:

@@ -8,6 +8,7 @@ from precog_core.errors import PrecogError
 from precog_core.kalshi.client import KalshiClient
 from precog_core.kalshi.config import KalshiConfig
 from precog_core.kalshi.credentials import PREFIXES, Credentials
+from precog_core.progress import Progress, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Finding:
     seen: str
 
 
-def findings_of(config: KalshiConfig) -> list[Finding]:
+def findings_of(config: KalshiConfig, progress: Progress = unseen) -> list[Finding]:
     """What there is to report, in order; the failure of one question does not hide the others."""
     enabled = "enabled" if config.enabled else "not enabled: nothing runs by itself"
     findings = [Finding("environment", True, f"{config.env} at {config.rest_base} ({enabled})")]
@@ -36,7 +37,9 @@ def findings_of(config: KalshiConfig) -> list[Finding]:
         questions.append(("archive", partial(_archive, client)))
         if credentials is not None:
             questions.append(("account", partial(_account, client)))
-        findings += [_asked(name, ask) for name, ask in questions]
+        for number, (name, ask) in enumerate(questions):
+            progress(number, len(questions))
+            findings.append(_asked(name, ask))
     return findings
 
 

@@ -24,8 +24,10 @@ def check(as_json: AsJson = False) -> None:
     """
     from precog_core.kalshi.check import findings_of
     from precog_core.kalshi.config import kalshi_config
+    from precog_core.progress import progress
 
-    findings = findings_of(kalshi_config())
+    with progress("Asking Kalshi", quiet=as_json) as report:
+        findings = findings_of(kalshi_config(), report)
     ok = all(finding.ok for finding in findings)
     if as_json:
         typer.echo(json.dumps({"ok": ok, "findings": [asdict(found) for found in findings]}))

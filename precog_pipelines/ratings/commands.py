@@ -129,6 +129,7 @@ def search(
     from precog_core.database import open_database
     from precog_core.database.queries import load_queries
     from precog_core.paths import home
+    from precog_core.progress import progress
     from precog_pipelines.ratings import search as searching
     from precog_pipelines.ratings.config import elo_config
     from precog_pipelines.ratings.history import FinishedGame
@@ -136,7 +137,10 @@ def search(
     from precog_pipelines.tracking.runs import Tracking
 
     elo = elo_config().league(league)
-    with open_database() as database:
+    with (
+        open_database() as database,
+        progress(f"Elo of {league}: trials", quiet=as_json) as shown,
+    ):
         with database.transaction() as conn:
             rows = load_queries("ratings").finished_games(conn, league=league, last_season=9999)
             games = [FinishedGame(*row) for row in rows]
@@ -148,7 +152,7 @@ def search(
         started = time.perf_counter()
         found = searching.search(
             searching.columns_of(games), elo, trials=trials, folder=home() / "searches",
-            name=f"elo-{league}", first=first, last=last, seed=seed,
+            name=f"elo-{league}", first=first, last=last, seed=seed, progress=shown,
         )  # fmt: skip
         seconds = time.perf_counter() - started
         mlflow = MlflowResource()

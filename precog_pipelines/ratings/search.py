@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from precog_core.build_info import git_dirty, git_sha
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, unseen
 from precog_pipelines.ratings.config import LeagueElo
 from precog_pipelines.ratings.elo import EloParameters, Era, MarginForm
 from precog_pipelines.ratings.history import FinishedGame
 from precog_pipelines.ratings.kernel import GameColumns, score_columns
+from precog_pipelines.searches import continue_study, open_study
 
 if TYPE_CHECKING:
     import optuna
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 BURN_IN_SEASONS = 3
 _SEASONS_OF_AN_ERA = 3
 _SPACE_VERSION = 1
+_RANDOM_TRIALS = 50
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def search(
     first: int | None = None,
     last: int | None = None,
     seed: int = 42,
+    progress: Progress = unseen,
 ) -> Found:
     """Continue the search of these games and this window until it has ``trials`` trials.
 
@@ -89,7 +93,6 @@ def search(
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     configured = elo.parameters()
     scored = score_columns(games, configured)
     known = [int(season) for season in scored.seasons]
@@ -105,7 +108,9 @@ def search(
         )
     searched = _searched_eras(configured, known, window)
     identity = _identity(games, configured, window, searched)
-    study = _study(folder / f"{name}-{identity[:12]}.journal", identity, seed)
+    study = open_study(
+        folder / f"{name}-{identity[:12]}.journal", identity, seed, n_startup_trials=_RANDOM_TRIALS
+    )
     if not study.trials:
         study.enqueue_trial(_as_trial(configured, searched))
 
@@ -115,8 +120,7 @@ def search(
         trial.set_user_attr("brier", brier)
         return log_loss
 
-    done = sum(trial.state.is_finished() for trial in study.trials)
-    study.optimize(objective, n_trials=max(trials - done, 0))
+    continue_study(study, objective, trials, progress)
     best = _suggested(
         optuna.trial.FixedTrial(study.best_params), configured, searched
     )  # fmt: skip
@@ -290,24 +294,6 @@ def _as_trial(configured: EloParameters, searched: tuple[int | None, ...]) -> di
 
 def _era_name(from_season: int | None) -> str:
     return "home_advantage" if from_season is None else f"home_advantage_{from_season}"
-
-
-def _study(path: Path, identity: str, seed: int) -> "optuna.Study":
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    study = optuna.create_study(
-        storage=storage, study_name=identity, direction="minimize", load_if_exists=True
-    )
-    # Continued, it must not draw the first trials' numbers again.
-    study.sampler = optuna.samplers.TPESampler(
-        seed=seed + len(study.trials),
-        multivariate=True,
-        n_startup_trials=50,
-    )
-    return study
 
 
 def _identity(

@@ -12,13 +12,13 @@ from typing import Protocol
 import psycopg
 
 from precog_core.kalshi.config import kalshi_config
+from precog_core.progress import Progress
 from precog_pipelines.sources import open_game_source, open_quote_source, quote_platform
 from precog_pipelines.sources.config import SourcesConfig, league_config
 from precog_pipelines.sources.games_table import store_snapshot
 from precog_pipelines.sources.kalshi.matching import Unmatched
 from precog_pipelines.sources.kalshi_recorded.bars import (
     QUOTE_SOURCE,
-    Progress,
     QuoteRule,
     require_known_markets,
     store_recorded_bars,

@@ -78,15 +78,19 @@ def compare(
 ) -> None:
     """Every model beside the market and the home rate, on the same games out of sample."""
     from precog_core.database import open_database
+    from precog_core.progress import progress
     from precog_pipelines.training.recorded import anchored_predictions
     from precog_pipelines.training.summary import compare_models, market_sources, opening_words
 
     if first > last:
         raise PrecogError(f"--from {first} is after --to {last}")
-    with open_database() as database:
+    with (
+        open_database() as database,
+        progress(f"Models of {league} compared", quiet=as_json) as report,
+    ):
         recorded = anchored_predictions(database, tracking_beside(database), league)
         with database.connection() as conn:
-            rows = compare_models(conn, league, first, last, recorded)
+            rows = compare_models(conn, league, first, last, recorded, report)
             sources = market_sources(conn, league, first, last)
     if not rows:
         raise PrecogError(
@@ -156,10 +160,14 @@ def tune(
 ) -> None:
     """Search the trees' hyper-parameters on inner folds; stop it when you like, it goes on."""
     from precog_core.database import open_database
+    from precog_core.progress import progress
     from precog_pipelines.training.tuning import tune_boosted
 
-    with open_database() as database:
-        found = tune_boosted(database, tracking_beside(database), league, trials)
+    with (
+        open_database() as database,
+        progress(f"Trees of {league}: trials", quiet=as_json) as report,
+    ):
+        found = tune_boosted(database, tracking_beside(database), league, trials, report)
     if as_json:
         typer.echo(json.dumps(found.as_dict()))
         return

@@ -7,6 +7,7 @@ import psycopg
 
 from precog_core.database.copying import fetch_frame
 from precog_core.database.queries import load_queries
+from precog_core.progress import Progress, unseen
 from precog_pipelines.features.config import features_config
 from precog_pipelines.sources.quotes_table import closing_probabilities, opening_probabilities
 from precog_pipelines.training.evaluation import compare_pair, home_rates
@@ -60,6 +61,7 @@ def compare_models(
     from_season: int,
     to_season: int,
     recorded: "Mapping[str, pd.DataFrame] | None" = None,
+    progress: Progress = unseen,
 ) -> list[dict[str, Any]]:
     """One row per model, market and home rate over the same games, best Brier first.
 
@@ -69,17 +71,19 @@ def compare_models(
     difference to the market with ``low`` and ``high`` (None for the market and without one);
     ``by_season`` has season, n, brier and log_loss.
     """
-    return rows_of(issued_games(conn, league, from_season, to_season, recorded))
+    return rows_of(issued_games(conn, league, from_season, to_season, recorded), progress)
 
 
-def rows_of(games: "pd.DataFrame") -> list[dict[str, Any]]:
+def rows_of(games: "pd.DataFrame", progress: Progress = unseen) -> list[dict[str, Any]]:
     """``compare_models`` of games already joined.
 
     ``games``: game_id, season, home_win, then one column of P(home wins) per contestant, without
     gaps; the market's is ``market``.
     """
-    rows = []
-    for name in _contestants(games):
+    rows: list[dict[str, Any]] = []
+    names = _contestants(games)
+    for name in names:
+        progress(len(rows), len(names))
         p, y = games[name].to_numpy(dtype=float), games["home_win"].to_numpy(dtype=float)
         of_brier, of_log_loss = paired_bootstraps([squared_errors(p, y), log_losses(p, y)])
         row: dict[str, Any] = {"model": name, "label": LABELS.get(name, name)}

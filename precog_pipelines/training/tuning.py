@@ -10,15 +10,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from precog_core.build_info import git_sha
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_core.paths import home
+from precog_core.progress import Progress, unseen
 from precog_pipelines.features.config import features_config
 from precog_pipelines.features.registry import registered
+from precog_pipelines.searches import continue_study, open_study
 from precog_pipelines.tracking.runs import (
     GROUP_TAG,
     IDENTITY_TAG,
@@ -77,7 +78,13 @@ class Tuned:
         return "\n".join(lines)
 
 
-def tune_boosted(db: Database, tracking: Tracking, league: str, trials: int | None = None) -> Tuned:
+def tune_boosted(
+    db: Database,
+    tracking: Tracking,
+    league: str,
+    trials: int | None = None,
+    progress: Progress = unseen,
+) -> Tuned:
     """Continue the league's search until it has ``trials`` trials (default: models.tuning)."""
     with db.connection() as conn:
         config = load_models_config(conn)
@@ -88,8 +95,8 @@ def tune_boosted(db: Database, tracking: Tracking, league: str, trials: int | No
     identity = _identity(dataset, config, tested)
     experiment_id = tracking.experiment(league, EXPERIMENT_FAMILY)
     parent = _parent_run(tracking, experiment_id, identity, dataset, league)
-    study = _study(home() / "searches" / f"xgboost-{league}-{identity[:12]}.journal",
-                   identity, config.tuning.seed)  # fmt: skip
+    journal = home() / "searches" / f"xgboost-{league}-{identity[:12]}.journal"
+    study = open_study(journal, identity, config.tuning.seed)
     if not study.trials:
         study.enqueue_trial(_as_trial(config.xgboost))
 
@@ -100,8 +107,7 @@ def tune_boosted(db: Database, tracking: Tracking, league: str, trials: int | No
         _record_trial(tracking, experiment_id, parent, identity, trial.number, trial.params, values)
         return values["log_loss"]
 
-    done = sum(trial.state.is_finished() for trial in study.trials)
-    study.optimize(objective, n_trials=max((trials or config.tuning.trials) - done, 0))
+    continue_study(study, objective, trials or config.tuning.trials, progress)
     return _found(tracking, study, experiment_id, parent, identity, tested, held_out)
 
 
@@ -154,23 +160,6 @@ def _as_trial(configured: XGBoostConfig) -> dict[str, Any]:
         "min_child_weight",
     )  # fmt: skip
     return {name: getattr(configured, name) for name in names}
-
-
-def _study(path: Path, identity: str, seed: int) -> "optuna.Study":
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path))),
-        study_name=identity,
-        direction="minimize",
-        load_if_exists=True,
-    )
-    # Continued, it must not draw the first trials' numbers again.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
-    return study
 
 
 def _identity(dataset: Dataset, config: ModelsConfig, tested: tuple[int, int]) -> str:

@@ -14,6 +14,7 @@ import psycopg
 
 from precog_core.errors import PrecogError
 from precog_core.prices import Side
+from precog_core.progress import Progress, unseen
 from precog_trading.ledger.holdings import fold
 from precog_trading.ledger.statements import one, rows
 from precog_trading.ledger.writing import executions
@@ -79,12 +80,14 @@ class LedgerAudit:
         }
 
 
-def verify_all(conn: psycopg.Connection) -> list[LedgerAudit]:
+def verify_all(conn: psycopg.Connection, progress: Progress = unseen) -> list[LedgerAudit]:
     """Every account there is: paper, demo, live, and one of each completed backtest."""
-    return [
-        verify_ledger(conn, row["environment"], row["backtest_run_id"])
-        for row in rows(conn, "ledger", "ledgers_to_audit")
-    ]
+    audits: list[LedgerAudit] = []
+    found = rows(conn, "ledger", "ledgers_to_audit")
+    for row in found:
+        progress(len(audits), len(found))
+        audits.append(verify_ledger(conn, row["environment"], row["backtest_run_id"]))
+    return audits
 
 
 def verify_ledger(

@@ -1,6 +1,7 @@
 """`precog backup` and `precog restore`: every row and file comes back, or nothing stays behind."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def fill(database: Database, folder: Path) -> None:
         )
 
 
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step of every table is told, as on a home where each takes its time."""
+    monkeypatch.setattr("precog_core.progress.FIRST_LINE_S", 0)
+    monkeypatch.setattr("precog_core.progress.EVERY_S", 0)
+    monkeypatch.setattr("precog_platform.archive._WORTH_COUNTING", 1)
+
+
+def shares(title: str, output: str) -> list[int]:
+    """Per cent, as the lines with a time left say them."""
+    return [int(n) for n in re.findall(rf"^{title}: (\d+) %, about 0:0\d:\d\d left$", output, re.M)]
+
+
+@pytest.mark.usefixtures("talkative")
 def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
     all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +74,10 @@ def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
     # From the external database of this test into a home with an embedded server of its own.
     monkeypatch.delenv("PRECOG_DATABASE_URL")
     monkeypatch.setenv("PRECOG_HOME", str(new))
-    assert f"was restored into {new}" in precog("restore", str(saved))
+    told = precog("restore", str(saved))
+    assert f"was restored into {new}" in told
+    assert len(shares("Restore", told)) > 10
+    assert shares("Restore", told) == sorted(shares("Restore", told))
     with open_database(new) as restored:
         assert untouched(restored) == before
         assert audit(restored) == []
@@ -73,11 +91,13 @@ def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
     assert f"{new} is not empty" in refused("restore", str(saved))
 
 
+@pytest.mark.usefixtures("talkative")
 def test_a_damaged_backup_is_refused_before_anything_is_touched(
     all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved, new = tmp_path / "saved", tmp_path / "new"
-    precog("backup", "--to", str(saved))
+    told = shares("Backup", precog("backup", "--to", str(saved)))
+    assert len(told) > 5 and told == sorted(told)
     monkeypatch.delenv("PRECOG_DATABASE_URL")
     monkeypatch.setenv("PRECOG_HOME", str(new))
     dump = saved / "precog.dump"

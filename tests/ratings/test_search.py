@@ -37,7 +37,11 @@ def test_a_stopped_search_goes_on_and_never_ends_worse_than_it_began(tmp_path, e
     assert first.held_out == (2022, 2022)
     assert first.table["log_loss"][0] == first.configured.log_loss
     assert first.found.log_loss <= first.configured.log_loss
-    more = search(games, elo, trials=20, folder=tmp_path, name="elo")
+    told = []
+    more = search(
+        games, elo, trials=20, folder=tmp_path, name="elo", progress=lambda *how: told.append(how)
+    )
+    assert told == [(done, 20) for done in range(12, 21)]
     assert more.trials == 20
     assert more.identity == first.identity
     assert list(more.table["log_loss"][:12]) == list(first.table["log_loss"])

@@ -141,7 +141,7 @@ def market_snapshots(
     by_league = seasons_by_league(list(context.partition_keys))
     totals: dict[str, Any] = {"offered": 0, "inserted": 0, "differing": 0}
 
-    def show(done: int, total: int) -> None:
+    def show(done: float, total: float) -> None:
         context.log.info(f"quotes of {done} of {total} markets written")
 
     with postgres.database().transaction() as conn:

@@ -10,6 +10,7 @@ import psycopg
 
 from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, unseen
 from precog_pipelines.sources.kalshi_recorded.markets import PLATFORM
 
 
@@ -34,6 +35,7 @@ def price_accuracy(
     league: str,
     leads_min: Sequence[int] = (0, 60, 360),
     platform_id: str = PLATFORM,
+    progress: Progress = unseen,
 ) -> list[PriceAccuracy]:
     """One row per lead that any game has a price for. PrecogError without any price at all."""
     import numpy as np
@@ -41,7 +43,8 @@ def price_accuracy(
     from precog_pipelines.training.metrics import scores
 
     found: list[PriceAccuracy] = []
-    for lead in leads_min:
+    for number, lead in enumerate(leads_min):
+        progress(number, len(leads_min))
         rows = list(
             load_queries("recorded").prices_before_start(
                 conn, league=league, platform_id=platform_id, lead_s=lead * 60

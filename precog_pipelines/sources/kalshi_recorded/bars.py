@@ -1,6 +1,6 @@
 """Candles of a recording into ``market_candles``, and the quotes they stand for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -11,6 +11,7 @@ from precog_core.database.queries import load_queries
 from precog_core.errors import PrecogError
 from precog_core.kalshi.config import QuotesSection
 from precog_core.kalshi.quote_filter import WriteReason, moved
+from precog_core.progress import Progress, unseen
 from precog_pipelines.sources.kalshi_recorded.candles_file import PERIOD_S, Bar, CandlesFile
 from precog_pipelines.sources.kalshi_recorded.games_file import RecordedMarket
 from precog_pipelines.sources.kalshi_recorded.markets import PLATFORM
@@ -19,9 +20,6 @@ QUOTE_SOURCE = "recorded_candle"
 NULL = "\\N"
 MARKETS_A_TIME = 50
 """So many markets are staged together: enough for speed, few enough to show progress."""
-
-Progress = Callable[[int, int], None]
-"""Called with the markets written so far and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def store_recorded_bars(
     candles: CandlesFile,
     rule: QuoteRule,
     source_snapshot_id: int,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = unseen,
 ) -> BarsStored:
     """Every bar and the quotes worth a row, in the caller's transaction; idempotent.
 
