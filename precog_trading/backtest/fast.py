@@ -20,6 +20,7 @@ from precog_core.errors import PrecogError
 from precog_core.prices import Side
 from precog_trading.backtest.agenda import Agenda
 from precog_trading.backtest.columns import NONE, instant, microseconds
+from precog_trading.backtest.entries import prediction_batches
 from precog_trading.backtest.gate import is_sievable
 from precog_trading.backtest.lazy import LazyDecisions
 from precog_trading.backtest.moments import NEVER, Moments
@@ -28,7 +29,6 @@ from precog_trading.backtest.replay import (
     PlainReplay,
     Replay,
     Setup,
-    prediction_batches,
     replay,
 )
 from precog_trading.backtest.watch import Watch

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from precog_core.prices import Side
+from precog_trading.backtest.as_of import by_market, eras_of, latest_predictions
+from precog_trading.backtest.clock import ahead_of_utc
 from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price, shrunk
 from precog_trading.backtest.history import FactsAtTime
 from precog_trading.engine.candidate import Candidate
@@ -32,7 +34,6 @@ from precog_trading.engine.state import (
 from precog_trading.rules import entry_gate, value_gate
 from precog_trading.rules.assumptions import takes_assumptions
 from precog_trading.rules.confidence import confidence_level, half_width
-from precog_trading.rules.controls import NEW_YORK
 from precog_trading.rules.entry_gate import Situation
 from precog_trading.rules.fees import FeeSchedule, fee_per_contract
 from precog_trading.settings import for_league
@@ -97,9 +98,9 @@ def judge_all(setup: Any, facts: FactsAtTime, at: Int64, market: Int64, row: Int
     ``at`` is the decision time in microseconds, sorted; ``row`` the newest quote known by then.
     """
     book = _Reasons()
-    order = _by_market(market)
-    told, prediction = _latest_predictions(setup, at, market, order)
-    eras = _eras(facts, at, market, order)
+    order = by_market(market)
+    told, prediction = latest_predictions(setup, at, market, order)
+    eras = eras_of(facts, at, market, order)
     columns = _Columns(setup, facts, at, market, row, (told, prediction), eras)
     shared = np.zeros(len(at), dtype=np.int16)
     for name, fails in columns.shared_rows(book):
@@ -344,7 +345,7 @@ class _Columns:
         platforms = {row["platform_id"] for row in self.setup.history.markets}
         if not any(windows.get(platform) for platform in platforms):
             return closed
-        local = self.at + _offsets(self.at)
+        local = self.at + ahead_of_utc(self.at)
         day, clock = local // (24 * _HOUR_US), local % (24 * _HOUR_US)
         weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
         for platform in platforms:
@@ -451,61 +452,6 @@ def _by_price(prices: Int64, value: Callable[[Decimal], int]) -> Int64:
     return table[safe]
 
 
-def _by_market(market: Int64) -> Int64:
-    """The order of candidates by market, as they are within one; sixteen bits sort fastest."""
-    narrow = len(market) and int(market.max()) < 1 << 15
-    return np.argsort(market.astype(np.int16) if narrow else market, kind="stable")
-
-
-def _latest_predictions(
-    setup: Any, at: Int64, market: Int64, order: Int64
-) -> tuple[list[Prediction], Int64]:
-    """Of each candidate's game the prediction with the latest inputs known by then."""
-    chosen = np.full(len(at), -1, dtype=np.int64)
-    found: list[Prediction] = []
-    bounds = np.searchsorted(market[order], np.arange(len(setup.history.markets) + 1))
-    for number, row in enumerate(setup.history.markets):
-        mine = order[bounds[number] : bounds[number + 1]]
-        told = setup.history.predictions.get(row["game_id"], ())
-        if not len(mine) or not told:
-            continue
-        ordered = sorted(told, key=lambda p: p.known_at)
-        best: list[Prediction] = []
-        for prediction in ordered:
-            key = (prediction.event_ts, prediction.known_at, prediction.prediction_id)
-            top = best[-1] if best else None
-            newer = top is None or key > (top.event_ts, top.known_at, top.prediction_id)
-            best.append(prediction if newer or top is None else top)
-        known = np.array([microseconds(p.known_at) for p in ordered], dtype=np.int64)
-        place = np.searchsorted(known, at[mine], side="right") - 1
-        chosen[mine] = np.where(place >= 0, place + len(found), -1)
-        found += best
-    return found, chosen
-
-
-def _eras(
-    facts: FactsAtTime, at: Int64, market: Int64, order: Int64
-) -> tuple[list[tuple[int, int]], Int64]:
-    """(market, a moment in it) of each era in which a market's facts stay the same, and each
-    candidate's era."""
-    eras: list[tuple[int, int]] = []
-    era = np.zeros(len(at), dtype=np.int64)
-    sorted_market, sorted_at = market[order], at[order]
-    sorted_era = np.zeros(len(at), dtype=np.int64)
-    starts = np.flatnonzero(np.diff(sorted_market, prepend=-1))
-    ends = [*starts[1:].tolist(), len(order)]
-    for start, end in zip(starts.tolist(), ends, strict=True):
-        number = int(sorted_market[start])
-        changes = np.array(facts.changes(number), dtype=np.int64)
-        # Times ascend within a market, so an era is a run of its candidates.
-        cuts = start + sorted_at[start:end].searchsorted(changes, side="left")
-        for first in sorted({start, *(cut for cut in cuts.tolist() if start < cut < end)}):
-            sorted_era[first:end] = len(eras)
-            eras.append((number, int(sorted_at[first])))
-    era[order] = sorted_era
-    return eras, era
-
-
 def _below(values: Int64, least: Decimal) -> npt.NDArray[np.bool_]:
     """Fewer than ``least`` contracts; an unknown number is the smallest of all."""
     return values < int(least * 100)
@@ -517,27 +463,6 @@ def _micro(value: Decimal) -> int:
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{value} has more than six places; the columns count in millionths")
     return int(scaled)
-
-
-def _offsets(at: Int64) -> Int64:
-    """What New York's clock is ahead of UTC at each of ascending times, microseconds."""
-    if not len(at):
-        return at
-    days = np.arange(int(at[0]) // _DAY_US, int(at[-1]) // _DAY_US + 2)
-    first = [_offset_us(int(day) * _DAY_US) for day in days.tolist()]
-    hours: list[int] = []
-    for day, here, then in zip(days.tolist(), first, first[1:], strict=False):
-        # Clocks change on the hour, and on few days.
-        hours += [
-            here if here == then else _offset_us(day * _DAY_US + hour * _HOUR_US)
-            for hour in range(24)
-        ]
-    return np.array(hours, dtype=np.int64)[at // _HOUR_US - int(days[0]) * 24]
-
-
-def _offset_us(at_us: int) -> int:
-    offset = instant(at_us).astimezone(NEW_YORK).utcoffset()
-    return 0 if offset is None else offset // timedelta(microseconds=1)
 
 
 def _clock_us(clock: Any) -> int:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from precog_core.prices import Side
 from precog_trading.backtest.columns import Int64, microseconds
+from precog_trading.backtest.entries import entry_candidates
 from precog_trading.backtest.gate import Candidates, judge_all
 from precog_trading.backtest.history import FactsAtTime
-from precog_trading.backtest.replay import Setup, entry_candidates
+from precog_trading.backtest.setup import Setup
 
 NEVER = int(np.iinfo(np.int64).max)
 
@@ -53,8 +54,7 @@ class Moments:
         odd = _either(found.reason == found.code("book_invalid"))
         self._note_silence(odd, found.at, spoken)
         # The first moment opens the account; a hot time begins with the news that made it hot.
-        hot = np.array(self._hot_from, dtype=np.int64)
-        self._odd = np.unique(np.concatenate([found.at[:1], found.at[odd], hot])).tolist()
+        self._odd = sorted({*found.at[:1].tolist(), *found.at[odd].tolist(), *self._hot_from})
         self._again: dict[int, list[int]] = {}
         quotes = setup.history.quotes
         for index in np.flatnonzero(quotes.known_at[found.row] != found.at).tolist():

@@ -1,0 +1,18 @@
+"""What a replay is given: the past, a method, the settings."""
+
+from dataclasses import dataclass
+
+from precog_trading.backtest.history import History
+from precog_trading.config import TradingConfig
+from precog_trading.engine.state import Environment, Method
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is replayed, and under which rules."""
+
+    history: History
+    method: Method
+    config: TradingConfig
+    run_key: str = ""
+    environment: Environment = Environment.BACKTEST
