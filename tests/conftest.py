@@ -83,6 +83,13 @@ class Server:
             )
         return self.database(name)
 
+    def disconnect(self, name: str) -> None:
+        """Cut whoever is connected: a template may have no connection."""
+        with self.admin() as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
     def drop(self, prefix: str) -> None:
         """Drop the database ``prefix`` and its sisters, cutting whoever is connected."""
         with self.admin() as conn:

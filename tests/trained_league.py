@@ -70,6 +70,7 @@ def _open(server, name: str, folder: Path) -> Home:
 def _clone(server, of: Home, folder: Path) -> Home:
     name = f"precog_models_{next(_numbers)}"
     of.db.close()
+    server.disconnect(f"{of.name}_mlflow")  # MLflow's pool keeps what it has opened
     server.create(name, of.name)
     server.create(f"{name}_mlflow", f"{of.name}_mlflow")
     return _open(server, name, folder)
@@ -130,8 +131,6 @@ class _Leagues:
 
 @pytest.fixture
 def _prepared(server, tmp_path_factory, monkeypatch) -> Home:
-    # A template may have no connection, and MLflow's pool would keep one.
-    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")
     if _Leagues.prepared is None:
         with monkeypatch.context() as patch:
             folder = tmp_path_factory.mktemp("prepared")

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from precog_platform.inspection import status
-from tests.end_to_end.conftest import Home, kill_everything, supervised
+from tests.end_to_end.conftest import Home, kill_everything, kill_postgresql, supervised
 from tests.end_to_end.tables import untouched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -50,19 +52,33 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, league_file: Path) -> Iterator[Running]:
+    """What every test looks at survived the death of PostgreSQL, of a run, and of everything."""
     folder = tmp_path_factory.mktemp("up")
     home, log = Home(folder / "home", league_file), folder / "up.log"
     port, mlflow_port = _free_port(), _free_port()
-    command = [
-        "up", "--games", str(league_file), "--port", str(port), "--mlflow-port", str(mlflow_port),
-    ]  # fmt: skip
-    # What every test below then looks at was begun by one installation that lost all its processes.
-    doomed = home.start(*command, log=folder / "killed.log")
-    _until(lambda: (home.folder / "bootstrap.json").exists() or doomed.poll() is not None, 120)
-    time.sleep(random.Random(20261124).uniform(4, 16))
-    assert doomed.poll() is None, (folder / "killed.log").read_text()
-    kill_everything(home, doomed)
-    process = home.start(*command, log=log)
+    games = ["--games", str(league_file)]
+    up = ["up", *games, "--port", str(port), "--mlflow-port", str(mlflow_port)]
+    moment = random.Random(20261124)
+
+    begun = home.start("bootstrap", *games, log=folder / "no_database.log")
+    _until_begun(home, begun)
+    time.sleep(moment.uniform(1, 4))
+    kill_postgresql(home)
+    assert begun.wait(120) != 0
+    said = (folder / "no_database.log").read_text()
+    assert "PostgreSQL ended unexpectedly; run the same command again" in said
+    assert "Traceback" not in said
+
+    begun = home.start(*up, log=folder / "nothing.log")
+    _until(lambda: _run_workers(home) != [] or begun.poll() is not None, 120)
+    time.sleep(moment.uniform(1, 4))
+    for worker in _run_workers(home):
+        worker.kill()
+    time.sleep(moment.uniform(2, 8))
+    assert begun.poll() is None, (folder / "nothing.log").read_text()
+    kill_everything(home, begun)
+
+    process = home.start(*up, log=log)
     try:
         _until(
             lambda: "Ctrl-C stops everything" in log.read_text() or process.poll() is not None,
@@ -77,7 +93,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, league_file: Path) -> Iter
         process.wait(60)
 
 
-def test_the_same_work_through_dagster_gives_the_rows_of_the_headless_way(
+@pytest.mark.requirement("LEDGER-004")
+def test_after_every_kind_of_kill_it_ends_in_the_rows_of_an_undisturbed_run(
     running: Running, filled: Home
 ) -> None:
     expected, found = filled.contents(), running.home.contents()
@@ -268,6 +285,22 @@ def _count(home: Home, table: str) -> int:
         row = conn.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[arg-type]
     assert row is not None
     return int(row[0])
+
+
+def _run_workers(home: Home) -> list[psutil.Process]:
+    """The processes of Dagster runs that are under way."""
+    found = []
+    for process in supervised(home):
+        with suppress(psutil.Error):
+            if "--multiprocessing-fork" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def _until_begun(home: Home, process: "subprocess.Popen[bytes]") -> None:
+    """Until the home knows what it is to be filled from."""
+    _until(lambda: (home.folder / "bootstrap.json").exists() or process.poll() is not None, 120)
+    assert process.poll() is None
 
 
 def _until(happened: Callable[[], bool], timeout_s: float) -> None:
