@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from precog_core.progress import Progress, unseen
 from precog_trading.backtest.account import Account
 from precog_trading.backtest.bars import mid_bars
 from precog_trading.backtest.columns import (
@@ -72,6 +73,8 @@ class Setup:
     config: TradingConfig
     run_key: str = ""
     environment: Environment = Environment.BACKTEST
+    progress: Progress = field(default=unseen, compare=False)
+    """microseconds of the period replayed, of all"""
 
 
 @dataclass
@@ -100,6 +103,7 @@ def replay(setup: Setup) -> Replay:
     run = PlainReplay(setup)
     for at_us, entries, looks in run.batches():
         run.tick(at_us, entries, looks)
+        run.tell(at_us)
     run.finish()
     return run.result
 
@@ -498,6 +502,11 @@ class PlainReplay:
             self._final[ended.market] = ended
             news.append(ended.market)
         return self.account.settle(self._final, news)
+
+    def tell(self, at: int) -> None:
+        """Say how much of the period is replayed at this instant."""
+        first, last = microseconds(self.history.first), microseconds(self.history.last)
+        self.setup.progress(at - first, last - first)
 
     def finish(self) -> None:
         """After the last quote: waiting orders end unfilled or filled, held positions settle."""
