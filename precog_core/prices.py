@@ -102,6 +102,8 @@ def decimal_text(value: Decimal) -> str:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of ``step`` not above ``value`` (toward minus infinity)."""
+    if value >= ZERO:
+        return value // step * step
     return (value / step).to_integral_value(rounding=ROUND_FLOOR) * step
 
 

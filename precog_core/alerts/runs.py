@@ -20,6 +20,8 @@ from precog_core.alerts.rules import Severity
 
 _KIND_OF_CHECK = {"leak_alarms": "leak_alarm", "results_fresh": "asset_stale"}
 """Checks whose failure has a kind of its own; all others are check_failed."""
+_TOLD_BY_THE_ASSET = ("champion_quality",)
+"""Checks whose asset raises the alert itself, with the row it is about (model_degraded)."""
 STOPPED = "Precog was stopped while this run was in progress."
 """Why a run failed that was cut off by the end of Precog itself."""
 _LONGEST_REASON = 600
@@ -148,7 +150,9 @@ def report_run(conn: psycopg.Connection, run: FinishedRun) -> list[int]:
     alert that counts. A run that succeeded closes the alert of failures it was the last to make
     good.
     """
-    alerts = [_check(conn, run, check) for check in run.checks]
+    alerts = [
+        _check(conn, run, check) for check in run.checks if check.check not in _TOLD_BY_THE_ASSET
+    ]
     if run.failed:
         alerts.append(_run(conn, run))
     else:

@@ -6,10 +6,10 @@ else knows more than the protocols.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from precog_core.errors import PrecogError
-from precog_pipelines.sources.config import SourcesConfig, sources_config
+from precog_pipelines.sources.config import ProviderName, SourcesConfig, sources_config
 from precog_pipelines.sources.protocols import GameSource, QuoteSource, SourceGame
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def open_game_source(
     if provider == "nflverse":
         return NflverseDownload((config or sources_config()).nflverse, teams)
     raise PrecogError(
-        f"unknown provider of games {provider!r}; sources.games.provider is one of sample, "
-        "nflverse_file, nflverse"
+        f"unknown provider of games {provider!r}; sources.games.provider is one of "
+        f"{', '.join(get_args(ProviderName))}"
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -14,7 +14,8 @@ from precog_core.errors import PrecogError
 from precog_pipelines.sources.game_times import SeasonLabel, season_of, season_window
 from precog_pipelines.sources.protocols import GameType
 
-SOURCES = ("nflverse", "sample", "kalshi", "manual")
+SourceName = Literal["nflverse", "sample", "kalshi", "manual"]
+SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 """Sources with names of their own for teams, in ``team_aliases.source``."""
 
 ProviderName = Literal["sample", "nflverse_file", "nflverse"]
@@ -104,7 +105,7 @@ class Team(_Strict):
     name: str
     conference: str | None = None
     division: str | None = None
-    aliases: dict[Literal["nflverse", "sample", "kalshi", "manual"], list[str]] = {}
+    aliases: dict[SourceName, list[str]] = {}
 
     def names_in(self, source: str) -> list[str]:
         return self.aliases.get(source, [self.code])  # type: ignore[call-overload]

@@ -5,7 +5,6 @@ pure functions; here they are only kept. Money that came out of a database has s
 is kept has them too: the text of a decision's inputs must not depend on where it was decided.
 """
 
-import json
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +20,11 @@ from precog_trading.engine.state import (
     Entry,
     ExitAttempt,
     ExitCondition,
-    ExitPlan,
     ExitPriority,
     MissedEntry,
     PositionMark,
     Purpose,
+    TrailingState,
 )
 from precog_trading.exchanges.port import TERMINAL
 from precog_trading.ledger.bookings import Booked, balance_steps
@@ -37,7 +36,7 @@ from precog_trading.ledger.settlement import (
     payments,
     settle_position,
 )
-from precog_trading.ledger.statements import Row, as_json
+from precog_trading.ledger.statements import Row
 from precog_trading.ledger.terms import order_terms
 from precog_trading.rules.settlement import contract_value
 
@@ -84,7 +83,6 @@ class Account(Held):
         assert intent is not None  # noqa: S101 - the caller chose a taken decision
         market = self._markets[self._place[decision.market_id]]
         sold = decision.position_id
-        terms = order_terms(intent)
         order = Order(
             {
                 "client_order_id": intent.client_order_id,
@@ -107,8 +105,7 @@ class Account(Held):
                 "reduce_only": intent.reduce_only,
                 "post_only": intent.post_only,
                 "attempt_number": intent.attempt_number,
-                # As a database would give them back: decimals as text.
-                "terms": None if terms is None else json.loads(as_json(terms)),
+                "terms": order_terms(intent),
                 "status": "intent",
                 "filled_quantity": ZERO,
                 "filled_value": ZERO,
@@ -120,13 +117,14 @@ class Account(Held):
                 "probability": _scaled(decision.probability, PROBABILITY_STEP),
                 "decided_price": _scaled(decision.price, PRICE_STEP),
                 "edge": _scaled(decision.edge, PRICE_STEP),
-                "confidence": decision.inputs.get("confidence"),
+                "confidence": decision.confidence,
                 "tick_id": decision.tick_id,
                 "event_id": market["event_id"],
                 "series_id": market["series_id"],
                 "game_id": market["game_id"],
             },
             intent.purpose,
+            intent.plan,
         )
         self.orders.append(order)
         self._orders[intent.client_order_id] = order
@@ -207,17 +205,17 @@ class Account(Held):
                 row["market_id"], Side(row["side"]),
             )  # fmt: skip
             self._missed.append((row["platform_id"], missed))
+            self._missed_in.setdefault(self._place[row["market_id"]], []).append(missed)
 
     def _opened(self, order: Order, booked: Booked, market: int) -> Position:
         assert booked.position is not None and booked.book is not None  # noqa: S101 - is_new
-        metadata = booked.position["position_metadata"]
         position = Position(
             position_id=len(self.positions) + 1,
             market=market,
             book=booked.book,
             row={**booked.position, **_FRESH_POSITION},
             confidence=order.row["confidence"],
-            plan=None if metadata is None else ExitPlan.model_validate(metadata),
+            plan=order.plan,
         )
         position.versions.append(position.row)
         self.positions.append(position)
@@ -364,6 +362,17 @@ def _filled(row: Row, fills: Sequence[Row]) -> Row:
 
 def _rounding_left(raw: Mapping[str, Any]) -> Decimal:
     return Decimal(raw["rounding_fee"]) - Decimal(raw["rebate"])
+
+
+def as_stored(trailing: TrailingState) -> TrailingState:
+    """A trailing stop as a look leaves it behind in ``positions``."""
+    return TrailingState(
+        trailing.active,
+        trailing.type,
+        _scaled(trailing.distance, _SHARE_STEP),
+        _scaled(trailing.price, PRICE_STEP),
+        _scaled(trailing.peak, PRICE_STEP),
+    )
 
 
 def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:

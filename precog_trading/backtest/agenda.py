@@ -3,16 +3,20 @@ change something."""
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 import numpy as np
 
+from precog_core.prices import Side
 from precog_trading.backtest.account import Account
 from precog_trading.backtest.columns import NONE, instant, microseconds
 from precog_trading.backtest.moments import NEVER, Moments
 from precog_trading.backtest.portfolio import Order
 from precog_trading.backtest.replay import Setup
 from precog_trading.backtest.watch import Watch
+from precog_trading.engine.state import Portfolio
 from precog_trading.ledger.risk import TrippedBreaker
+from precog_trading.rules.account_gate import may_try_again
 from precog_trading.rules.breakers import CLOSE_ALL, rearmed_at
 
 
@@ -25,6 +29,9 @@ class Agenda:
         """whether the next moment must be lived in full, whatever it is"""
         self.entered = np.zeros(len(moments.candidates), dtype=np.int16)
         """of candidates that passed but were not lived: entries of the game by then"""
+        self.cooling: dict[int, Portfolio] = {}
+        """candidates that passed but must wait after orders that found nothing to buy, each with
+        those orders"""
         self.paid_at: dict[int, int] = {}
         """by market, when it pays"""
         for ended in setup.history.settlements:
@@ -78,7 +85,7 @@ class Agenda:
         return bool(trades[-burst.count]["event_ts"] > since)
 
     def _next_survivor(self, clock: int) -> int:
-        """The next candidate that passes the gate and whose game was not entered yet."""
+        """The next candidate that passes the gate and may be bought as far as its game goes."""
         moments, cap = self.moments, self.setup.config.gate.already_entered
         while self._next < len(moments.survivors):
             at = moments.survivors_at[self._next]
@@ -88,12 +95,34 @@ class Agenda:
                 if made is None:
                     made = self._entries_in_game(market)
                     # An order that waits may end without a fill and undo its entry.
-                    if made < cap or (self.account.working and not self._is_filled(market)):
+                    if self.account.working and not self._is_filled(market):
                         return at
+                    if made < cap:
+                        if not self._cools(self._next, market, at):
+                            return at
+                        self._next += 1
+                        continue
                     self._closed_to[market] = made
                 self.entered[moments.survivors[self._next]] = made
             self._next += 1
         return NEVER
+
+    def _cools(self, number: int, market: int, at: int) -> bool:
+        """Whether every side that passes must wait after its orders that found nothing to buy;
+        then it is refused for that, whatever else the account holds. Where no entry stands, nothing
+        was sold, and until then nothing can change but by a candidate of the market before it."""
+        account = self.account
+        if not account.has_missed(market) or self._entries_in_game(market):
+            return False
+        now, config = instant(at), self.setup.config
+        cooldown = timedelta(seconds=config.gate.cooldown)
+        missed = account.missed_in(market, now - cooldown)
+        for side in self.moments.sides(number):
+            times = [one.decided_at for one in missed if one.side is side]
+            if not times or may_try_again(times, now, config.exec):
+                return False
+        self.cooling[self.moments.survivors[number]] = Portfolio(Decimal(0), missed=missed)
+        return True
 
     def _entries_in_game(self, market: int) -> int:
         return self.account.entries_in_game(self.setup.history.markets[market]["game_id"])
@@ -131,17 +160,18 @@ class Agenda:
             found = min(found, self.watch.next_quote(market, at))
         return found
 
-    def wanted(self, at: int) -> list[int]:
-        """The markets of the moment with a candidate that passes and whose game was not entered."""
+    def wanted(self, at: int) -> dict[int, list[Side]]:
+        """The sides that pass, by market, of the moment's candidates that may be bought as far as
+        their game goes."""
         moments, cap = self.moments, self.setup.config.gate.already_entered
-        wanted: list[int] = []
+        wanted: dict[int, list[Side]] = {}
         while self._next < len(moments.survivors) and moments.survivors_at[self._next] <= at:
             if moments.survivors_at[self._next] == at:
                 index, market = moments.survivors[self._next], moments.survivors_in[self._next]
                 made = self._entries_in_game(market)
                 if made >= cap:
                     self.entered[index] = made
-                else:
-                    wanted.append(market)
+                elif not self._cools(self._next, market, at):
+                    wanted[market] = moments.sides(self._next)
             self._next += 1
         return wanted

@@ -6,8 +6,9 @@ from a row only when a plain decision needs one, with the decimals the database 
 """
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from precog_core.prices import Side
 from precog_trading.engine.state import Quote
 
 Int64 = npt.NDArray[np.int64]
@@ -27,6 +29,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _COPY_HEADER = 19
 _COPY_TRAILER = 2
+_DOLLAR = 1_000_000
+_LISTED = 128
+"""Markets whose times are kept as lists: more than are ever held at once."""
 
 
 def microseconds(at: datetime) -> int:
@@ -74,30 +79,49 @@ class QuoteColumns:
     source: Int64
     volume_24h: Int64
     starts: Int64
+    _times: dict[int, tuple[list[int], list[int]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.market)
 
+    def times(self, market: int) -> tuple[list[int], list[int]]:
+        """(observed_at, known_at) of a market's rows as lists: what asks for one moment after
+        another searches a list ten times faster than an array."""
+        found = self._times.get(market)
+        if found is None:
+            if len(self._times) >= _LISTED:
+                self._times.clear()
+            start, end = self.starts[market], self.starts[market + 1]
+            observed, known = self.observed_at[start:end], self.known_at[start:end]
+            listed = observed.tolist()
+            same = np.array_equal(observed, known)
+            found = self._times[market] = listed, listed if same else known.tolist()
+        return found
+
     def latest(self, market: int, now_us: int) -> int | None:
         """The row of the newest quote of a market known by ``now_us``, none older than a week."""
-        start, end = self.starts[market], self.starts[market + 1]
-        row = int(start + np.searchsorted(self.observed_at[start:end], now_us, side="right")) - 1
-        while row >= start and self.observed_at[row] > now_us - WEEK_US:
-            if self.known_at[row] <= now_us:
-                return row
-            row -= 1
+        observed, known = self.times(market)
+        place = bisect_right(observed, now_us) - 1
+        while place >= 0 and observed[place] > now_us - WEEK_US:
+            if known[place] <= now_us:
+                return int(self.starts[market]) + place
+            place -= 1
         return None
 
     def following(self, market: int, decided_on_us: int, from_us: int, until_us: int) -> range:
         """Rows observed in [from, until] and after ``decided_on_us``, the earliest first."""
-        start, end = int(self.starts[market]), int(self.starts[market + 1])
-        observed = self.observed_at[start:end]
-        first = max(
-            int(np.searchsorted(observed, from_us, side="left")),
-            int(np.searchsorted(observed, decided_on_us, side="right")),
-        )
-        last = int(np.searchsorted(observed, until_us, side="right"))
-        return range(start + first, start + last)
+        start, (observed, _) = int(self.starts[market]), self.times(market)
+        first = max(bisect_left(observed, from_us), bisect_right(observed, decided_on_us))
+        return range(start + first, start + bisect_right(observed, until_us))
+
+    def own_bid(self, side: str, row: int) -> int:
+        """What is bid for a side at a row, millionths; NONE where nothing is."""
+        if side == Side.YES.value:
+            return int(self.yes_bid[row])
+        ask = int(self.yes_ask[row])
+        return NONE if ask == NONE else _DOLLAR - ask
 
     def book_row(self, row: int) -> dict[str, Any]:
         """One row as the paper exchange reads it."""
@@ -188,3 +212,15 @@ def from_binary_copy(payload: bytes, columns: int) -> list[Int64]:
         raise ValueError(f"COPY answered {size} bytes, no multiple of a row's {row.itemsize}")
     table = np.frombuffer(payload, dtype=row, count=size // row.itemsize, offset=_COPY_HEADER)
     return [table[f"value{number}"].astype(np.int64) for number in range(columns)]
+
+
+def shrunk(probability: Int64 | np.int64, bid_and_ask: Int64, trust: Decimal) -> Int64:
+    """(1 - λ)·p + λ·mid, half-even to four places, in millionths, exactly."""
+    places = max(0, -int(trust.as_tuple().exponent))
+    scale = 10**places
+    weight = int(trust * scale)
+    mixed = 2 * (scale - weight) * probability + weight * bid_and_ask
+    unit = 2 * scale * 100
+    whole, rest = np.divmod(mixed, unit)
+    up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
+    return (whole + up) * 100

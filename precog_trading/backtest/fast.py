@@ -10,13 +10,14 @@ moments are lived in full, like those of the plain replay, which runs alone wher
 not apply.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 
 from precog_core.errors import PrecogError
+from precog_core.prices import Side
 from precog_trading.backtest.agenda import Agenda
 from precog_trading.backtest.columns import NONE, instant, microseconds
 from precog_trading.backtest.gate import is_sievable
@@ -30,7 +31,6 @@ from precog_trading.backtest.replay import (
     prediction_batches,
     replay,
 )
-from precog_trading.backtest.triggers import own_columns
 from precog_trading.backtest.watch import Watch
 from precog_trading.backtest.worth import POINT, Worth
 from precog_trading.engine.decide import decide
@@ -91,7 +91,8 @@ class FastReplay(PlainReplay):
         self.worth = Worth(setup, self.moments)
         (self._account_at,) = {row["platform_id"] for row in self.history.markets}
         self.decided: dict[int, tuple[Decision, ...]] = {}
-        """the candidates that were decided when they were lived"""
+        """the candidates that were decided when they were lived, both sides or the one that passes
+        the columns"""
         self.exits: dict[int, tuple[Decision, ...]] = {}
         """instant → its exit decisions"""
         self.regimes_at: list[int] = [NONE]
@@ -214,7 +215,7 @@ class FastReplay(PlainReplay):
 
     def _decide_lean(self, at: int, now: datetime) -> bool:
         """Ask about the candidates and positions that matter; whether an order was committed."""
-        wanted = [] if self.breakers else self.agenda.wanted(at)
+        wanted = {} if self.breakers else self.agenda.wanted(at)
         closing = any(breaker.action == CLOSE_ALL for breaker in self.breakers)
         looked = [
             position
@@ -240,7 +241,11 @@ class FastReplay(PlainReplay):
         return took
 
     def _decided(
-        self, at: int, now: datetime, wanted: Sequence[int], looked: Sequence[Position]
+        self,
+        at: int,
+        now: datetime,
+        wanted: Mapping[int, Sequence[Side]],
+        looked: Sequence[Position],
     ) -> TickDecisions:
         """What ``decide`` says of some markets' candidates and some positions."""
         history, account, quotes = self.history, self.account, self.history.quotes
@@ -261,13 +266,13 @@ class FastReplay(PlainReplay):
             is_writer=True,
             breakers=self.open_breakers,
             last_quotes={ids[m]: q for m, q in newest.items() if m not in markets},
-            recent_quotes={ids[m]: self._before(m, at) for m in markets if m in account.open},
+            recent_quotes={ids[m]: self.quotes_before(m, at) for m in markets if m in account.open},
         )
         self._fresh = [newest[m] for m in markets if m in newest]
         self._spoken = [p for game in sorted(games) for p in self.facts.predictions(game, now)]
         tick = Tick(
             tick_id(now), now, self.setup.environment, run_key=self.setup.run_key,
-            entries=bool(wanted),
+            entries=bool(wanted), legs=frozenset((ids[m], s) for m in wanted for s in wanted[m]),
         )  # fmt: skip
         method, config = self.setup.method, self.setup.config
         return decide(state, self._fresh, self._spoken, [method], tick, config)
@@ -299,16 +304,14 @@ class FastReplay(PlainReplay):
             self._ended = ended
             return False
         book = self.books.of(self._account_at)
-        return book.is_eventless and self.worth.is_calm(book, at, equity, set())
+        return book.is_eventless and self.worth.is_calm(book, at, equity)
 
     def _weigh(self, at: int) -> int:
         """Note what the account is worth at a lived moment; hundred-millionths of a dollar."""
         quotes, value = self.history.quotes, 0
         for position in self.account.open_positions():
             row = quotes.latest(position.market, at)
-            bid = NONE
-            if row is not None:
-                bid = int(own_columns(quotes, position.row["side"], row, row + 1)[0][0])
+            bid = NONE if row is None else quotes.own_bid(position.row["side"], row)
             if bid == NONE:
                 self.watch.catch_up([position], at)
                 mark = position.row["current_price"]

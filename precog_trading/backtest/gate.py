@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from precog_core.prices import Side
-from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price
+from precog_trading.backtest.columns import NONE, Int64, instant, microseconds, price, shrunk
 from precog_trading.backtest.history import FactsAtTime
 from precog_trading.engine.candidate import Candidate
 from precog_trading.engine.state import (
@@ -97,8 +97,10 @@ def judge_all(setup: Any, facts: FactsAtTime, at: Int64, market: Int64, row: Int
     ``at`` is the decision time in microseconds, sorted; ``row`` the newest quote known by then.
     """
     book = _Reasons()
-    told, prediction = _latest_predictions(setup, at, market)
-    columns = _Columns(setup, facts, at, market, row, told, prediction)
+    order = _by_market(market)
+    told, prediction = _latest_predictions(setup, at, market, order)
+    eras = _eras(facts, at, market, order)
+    columns = _Columns(setup, facts, at, market, row, (told, prediction), eras)
     shared = np.zeros(len(at), dtype=np.int16)
     for name, fails in columns.shared_rows(book):
         _give(shared, name, fails, book)
@@ -152,18 +154,19 @@ class _Columns:
         at: Int64,
         market: Int64,
         row: Int64,
-        told: Sequence[Prediction],
-        prediction: Int64,
+        predictions: tuple[Sequence[Prediction], Int64],
+        eras: tuple[list[tuple[int, int]], Int64],
     ) -> None:
+        """``predictions`` and ``eras``: all of them, and which is each candidate's."""
         self.setup, self.config = setup, setup.config
-        self.at, self.market, self.row, self.prediction = at, market, row, prediction
-        self.told = told
+        self.at, self.market, self.row = at, market, row
+        self.told, self.prediction = predictions
         quotes = setup.history.quotes
         self.bid, self.ask = quotes.yes_bid[row], quotes.yes_ask[row]
         self.observed = quotes.observed_at[row]
-        eras, self.era = _eras(facts, at, market)
-        self.facts: list[MarketFacts] = [facts.market(m, instant(t)) for m, t in eras]
-        self.moment = [instant(t) for _, t in eras]
+        begins, self.era = eras
+        self.facts: list[MarketFacts] = [facts.market(m, instant(t)) for m, t in begins]
+        self.moment = [instant(t) for _, t in begins]
         self.assumes = self._source(
             lambda source, platform: takes_assumptions(
                 source, platform, setup.environment, self.config.replay.assume
@@ -250,7 +253,7 @@ class _Columns:
         np.copyto(gap, (twice + 1) // 2, where=(fee >= 0) & self.valued)
         yield "edge_quarantined", twice > 2 * _micro(config.edge.quarantine_gap)
         yield "confidence_low", self._unsure
-        edge = _shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
+        edge = shrunk(probability, bid + ask, config.edge.shrink_to_market) - ask - fee
         auto = config.edge.auto[self.setup.method.strategy.rules.phase]
         yield "edge_below_min", edge < self._least_edge
         yield "needs_approval", edge < np.maximum(self._least_edge, _micro(auto))
@@ -377,7 +380,7 @@ class _Columns:
             of_era.append(schedules.index(found))
         return schedules, np.array(of_era, dtype=np.int64)[self.era] if of_era else self.era
 
-    @property
+    @cached_property
     def _all_assume(self) -> bool:
         return bool(self.assumes.all())
 
@@ -454,11 +457,12 @@ def _by_market(market: Int64) -> Int64:
     return np.argsort(market.astype(np.int16) if narrow else market, kind="stable")
 
 
-def _latest_predictions(setup: Any, at: Int64, market: Int64) -> tuple[list[Prediction], Int64]:
+def _latest_predictions(
+    setup: Any, at: Int64, market: Int64, order: Int64
+) -> tuple[list[Prediction], Int64]:
     """Of each candidate's game the prediction with the latest inputs known by then."""
     chosen = np.full(len(at), -1, dtype=np.int64)
     found: list[Prediction] = []
-    order = _by_market(market)
     bounds = np.searchsorted(market[order], np.arange(len(setup.history.markets) + 1))
     for number, row in enumerate(setup.history.markets):
         mine = order[bounds[number] : bounds[number + 1]]
@@ -479,12 +483,13 @@ def _latest_predictions(setup: Any, at: Int64, market: Int64) -> tuple[list[Pred
     return found, chosen
 
 
-def _eras(facts: FactsAtTime, at: Int64, market: Int64) -> tuple[list[tuple[int, int]], Int64]:
+def _eras(
+    facts: FactsAtTime, at: Int64, market: Int64, order: Int64
+) -> tuple[list[tuple[int, int]], Int64]:
     """(market, a moment in it) of each era in which a market's facts stay the same, and each
     candidate's era."""
     eras: list[tuple[int, int]] = []
     era = np.zeros(len(at), dtype=np.int64)
-    order = _by_market(market)
     sorted_market, sorted_at = market[order], at[order]
     sorted_era = np.zeros(len(at), dtype=np.int64)
     starts = np.flatnonzero(np.diff(sorted_market, prepend=-1))
@@ -499,18 +504,6 @@ def _eras(facts: FactsAtTime, at: Int64, market: Int64) -> tuple[list[tuple[int,
             eras.append((number, int(sorted_at[first])))
     era[order] = sorted_era
     return eras, era
-
-
-def _shrunk(probability: Int64, bid_and_ask: Int64, trust: Decimal) -> Int64:
-    """(1 - λ)·p + λ·mid, half-even to four places, in millionths, exactly."""
-    places = max(0, -int(trust.as_tuple().exponent))
-    scale = 10**places
-    weight = int(trust * scale)
-    mixed = 2 * (scale - weight) * probability + weight * bid_and_ask
-    unit = 2 * scale * 100
-    whole, rest = np.divmod(mixed, unit)
-    up = (2 * rest > unit) | ((2 * rest == unit) & (whole % 2 == 1))
-    return (whole + up) * 100
 
 
 def _below(values: Int64, least: Decimal) -> npt.NDArray[np.bool_]:

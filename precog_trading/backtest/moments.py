@@ -7,10 +7,11 @@ Most change nothing, because the gate refuses all their candidates whatever the 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from precog_core.prices import Side
 from precog_trading.backtest.columns import Int64, microseconds
 from precog_trading.backtest.gate import Candidates, judge_all
 from precog_trading.backtest.history import FactsAtTime
@@ -26,10 +27,11 @@ class Moments:
         self,
         setup: Setup,
         facts: FactsAtTime,
-        batches: Sequence[tuple[int, int]],
+        batches: Sequence[tuple[int, int, int]],
         spoken: Sequence[datetime],
     ) -> None:
-        """``batches``: (instant, market) of new predictions; ``spoken``: when the model spoke."""
+        """``batches``: (instant, market, newest quote) of new predictions; ``spoken``: when the
+        model spoke, ascending."""
         self.setup = setup
         self.candidates = found = _candidates(setup, facts, batches)
         begins = np.ones(len(found), dtype=bool)
@@ -37,18 +39,19 @@ class Moments:
         starts = np.flatnonzero(begins)
         self.instants: Int64 = found.at[starts]
         self.starts = np.append(starts, len(found))
-        passed = np.flatnonzero((found.reason == 0).any(axis=1))
+        passed = np.flatnonzero(_either(found.reason == 0))
         self.survivors: list[int] = passed.tolist()
         """candidates of which a side passes rows 1 to 11"""
         self.survivors_at: list[int] = found.at[passed].tolist()
         self.survivors_in: list[int] = found.market[passed].tolist()
         """their markets"""
+        self._passes: list[list[bool]] = (found.reason[passed] == 0).tolist()
         gap = int(setup.config.breaker.edge_anomaly_gap * 1_000_000)
-        self.far = np.flatnonzero((found.gap > gap).any(axis=1))
+        self.far = np.flatnonzero(_either(found.gap > gap))
         """candidates whose model is so far from the market that a breaker counts it"""
         self._hot_from, self._hot_until = self._anomalous()
-        odd = (found.reason == found.code("book_invalid")).any(axis=1)
-        odd |= self._unspoken(found.at, spoken)
+        odd = _either(found.reason == found.code("book_invalid"))
+        self._note_silence(odd, found.at, spoken)
         # The first moment opens the account; a hot time begins with the news that made it hot.
         hot = np.array(self._hot_from, dtype=np.int64)
         self._odd = np.unique(np.concatenate([found.at[:1], found.at[odd], hot])).tolist()
@@ -56,6 +59,10 @@ class Moments:
         quotes = setup.history.quotes
         for index in np.flatnonzero(quotes.known_at[found.row] != found.at).tolist():
             self._again.setdefault(int(found.market[index]), []).append(int(found.at[index]))
+
+    def sides(self, number: int) -> list[Side]:
+        """The sides of survivor ``number`` that pass."""
+        return [side for side, passes in zip(Side, self._passes[number], strict=True) if passes]
 
     def rows_at(self, at: int) -> range:
         """The candidates of an instant."""
@@ -124,26 +131,36 @@ class Moments:
                 until.append(at + window)
         return since, until
 
-    def _unspoken(self, at: Int64, spoken: Sequence[datetime]) -> Any:
-        """Where the model had been silent for so long that a breaker watches it."""
+    def _note_silence(
+        self, odd: npt.NDArray[np.bool_], at: Int64, spoken: Sequence[datetime]
+    ) -> None:
+        """Mark the candidates before which the model had been silent for so long that a breaker
+        watches it."""
         limit = self.setup.config.breaker.model_stale * 1_000_000
         told = np.array([microseconds(t) for t in spoken], dtype=np.int64)
-        if not len(told):
-            return np.ones(len(at), dtype=bool)
-        place = told.searchsorted(at, side="right") - 1
-        return (place < 0) | (at - told[np.maximum(place, 0)] > limit)
+        silent_from = np.concatenate([[np.iinfo(np.int64).min], told + limit + 1])
+        until = np.append(told, NEVER)
+        silent = silent_from < until
+        begins = at.searchsorted(silent_from[silent], side="left").tolist()
+        ends = at.searchsorted(until[silent], side="left").tolist()
+        for begin, end in zip(begins, ends, strict=True):
+            odd[begin:end] = True
 
 
-def _candidates(setup: Setup, facts: FactsAtTime, batches: Sequence[tuple[int, int]]) -> Candidates:
+def _either(sides: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Whether it holds for one of both sides."""
+    found: npt.NDArray[np.bool_] = sides[:, 0] | sides[:, 1]
+    return found
+
+
+def _candidates(
+    setup: Setup, facts: FactsAtTime, batches: Sequence[tuple[int, int, int]]
+) -> Candidates:
     """Every candidate quote, and every prediction that meets an older one, judged."""
     quotes = setup.history.quotes
     rows = np.flatnonzero(entry_candidates(setup))
     at, market = quotes.known_at[rows], quotes.market[rows]
-    told = [
-        (t, m, r)
-        for t, m in batches
-        if (r := quotes.latest(m, t)) is not None and quotes.known_at[r] != t
-    ]
+    told = [batch for batch in batches if quotes.known_at[batch[2]] != batch[0]]
     if told:
         extra = np.array(told, dtype=np.int64)
         at, market, rows = (

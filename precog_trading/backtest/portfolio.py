@@ -41,10 +41,11 @@ _RATES = timedelta(hours=25)
 @dataclass
 class Order:
     """An intent and what became of it. ``row`` has the columns of ``working_orders_in_full``;
-    ``rested`` says whether it ever came to rest."""
+    ``plan`` is the one of the position it opens, ``rested`` whether it ever came to rest."""
 
     row: Row
     purpose: Purpose
+    plan: ExitPlan | None = None
     rested: bool = False
 
     @property
@@ -144,6 +145,8 @@ class Held:
         """the same by game"""
         self._exited: list[tuple[datetime, str, int]] = []
         self._missed: list[tuple[str, MissedEntry]] = []
+        self._missed_in: dict[int, list[MissedEntry]] = {}
+        """the same by place of the market"""
         self._paid = 0
 
     def place(self, market_id: int) -> int:
@@ -213,6 +216,14 @@ class Held:
             if platform == platform_id:
                 found.append(missed)
         return tuple(reversed(found))
+
+    def has_missed(self, market: int) -> bool:
+        """Whether an entry order in the market at a place ever ended without a fill."""
+        return market in self._missed_in
+
+    def missed_in(self, market: int, since: datetime) -> tuple[MissedEntry, ...]:
+        """Those of a market decided after a moment, the earliest first."""
+        return tuple(m for m in self._missed_in.get(market, ()) if m.decided_at > since)
 
     def entries_in_game(self, game_id: int) -> int:
         """Entries made in a game that stand: filled, or still working."""

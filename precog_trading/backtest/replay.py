@@ -134,24 +134,33 @@ def entry_candidates(setup: Setup) -> np.ndarray:
     return before | after_the_result(history, setup.method)
 
 
-def prediction_batches(setup: Setup) -> list[tuple[int, int]]:
-    """(instant, market) at which a new prediction meets a quote that is still fresh."""
+def prediction_batches(setup: Setup) -> list[tuple[int, int, int]]:
+    """(instant, market, newest quote's row) at which a new prediction meets a quote that is still
+    fresh."""
     history, config = setup.history, setup.config
     quotes = history.quotes
     opening, closing = _window_us(history, config)
     fresh_us = config.gate.quote_stale.stored * 1_000_000
     first, last = microseconds(history.first), microseconds(history.last)
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, int]] = []
     for number, row in enumerate(history.markets):
         if not row["trading_enabled"]:
             continue
-        for prediction in history.predictions.get(row["game_id"], ()):
-            at = microseconds(prediction.known_at)
-            if not (first <= at < last and opening[number] <= at <= closing[number]):
-                continue
-            rows = quotes.following(number, NONE, at - fresh_us, at)
-            if any(quotes.known_at[r] <= at for r in rows):
-                found.append((at, number))
+        start, end = int(quotes.starts[number]), int(quotes.starts[number + 1])
+        told = [
+            at
+            for prediction in history.predictions.get(row["game_id"], ())
+            if first <= (at := microseconds(prediction.known_at)) < last
+            and opening[number] <= at <= closing[number]
+        ]
+        observed, newest = quotes.observed_at[start:end], start - 1
+        for at, place in zip(told, observed.searchsorted(told, side="right").tolist(), strict=True):
+            newest = start + place - 1
+            while newest >= start and quotes.observed_at[newest] >= at - fresh_us:
+                if quotes.known_at[newest] <= at:
+                    found.append((at, number, newest))
+                    break
+                newest -= 1
     return found
 
 
@@ -201,7 +210,7 @@ class PlainReplay:
         known = quotes.known_at[order]
         order = order[(known >= first) & (known < last)]
         told: dict[int, list[int]] = defaultdict(list)
-        for at, market in prediction_batches(self.setup):
+        for at, market, _ in prediction_batches(self.setup):
             told[at].append(market)
         self.result.events = len(order) + sum(map(len, told.values()))
         known = quotes.known_at[order]
@@ -395,7 +404,7 @@ class PlainReplay:
                 is_writer=True,
                 last_quotes={i: newest[i] for i, n in ids.items() if i in newest and n not in new},
                 recent_quotes={
-                    i: self._before(n, now_us)
+                    i: self.quotes_before(n, now_us)
                     for i, n in ids.items()
                     if n in new and self.account.open.get(n)
                 },
@@ -424,7 +433,7 @@ class PlainReplay:
         bars = {i: mid_bars(self.history.quotes, ids[i], p, now_us) for i, p in held.items()}
         return {market_id: found for market_id, found in bars.items() if found}
 
-    def _before(self, market: int, now_us: int) -> tuple[Quote, ...]:
+    def quotes_before(self, market: int, now_us: int) -> tuple[Quote, ...]:
         """The two quotes before the newest one of a market, newest last."""
         quotes = self.history.quotes
         newest = quotes.latest(market, now_us)

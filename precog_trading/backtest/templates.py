@@ -22,7 +22,8 @@ from precog_trading.tick.batches import tick_id
 if TYPE_CHECKING:
     from precog_trading.backtest.fast import FastReplay
 
-BLOCKED = "breaker_open"
+BLOCKED, COOLING = "breaker_open", "cooldown"
+SIDES = (Side.YES, Side.NO)
 _LONG_AGO = timedelta(days=2)
 _FIELDS = [field.name for field in fields(Decision)]
 _KEY, _TICK, _AT, _OBSERVED, _INPUTS = (
@@ -44,6 +45,8 @@ class Templates:
     def made(self, index: int) -> tuple[Decision, ...]:
         """Both sides of a candidate as ``decide`` decides them; notes when they were known."""
         run, found = self._run, self._run.candidates
+        if index in run.agenda.cooling:
+            return self.decided(index)
         at, row = int(found.at[index]), int(found.row[index])
         quotes = run.history.quotes
         regime = bisect_right(run.regimes_at, at) - 1
@@ -105,11 +108,13 @@ class Templates:
             if decision.prediction_id is not None:
                 prediction = found.predictions[int(found.prediction[index])]
                 told = microseconds(prediction.known_at)
-            made.append(([getattr(decision, name) for name in _FIELDS], before, after, told))
+            values = [getattr(decision, name) for name in _FIELDS]
+            values[_INPUTS] = dict(decision.inputs)
+            made.append((values, before, after, told))
         return tuple(made)
 
-    def decided(self, index: int) -> tuple[Decision, ...]:
-        """Both sides of a candidate, asked of ``decide``.
+    def decided(self, index: int, side: Side | None = None) -> tuple[Decision, ...]:
+        """Both sides of a candidate or one, asked of ``decide``.
 
         Raises AssertionError when a reason is not the one the columns gave: then the columns are
         wrong, and nothing that rests on them may stand.
@@ -121,22 +126,28 @@ class Templates:
         facts = run.facts.market(market, now)
         strategy_id = run.setup.method.strategy.strategy_id
         entry = Entry(now - _LONG_AGO, strategy_id, row["game_id"])
+        entered = Portfolio(Decimal(0), entries=(entry,) * int(run.entered[index]))
         breakers = run.regimes[bisect_right(run.regimes_at, at) - 1]
         state = TradingState(
             {facts.market_id: facts},
-            Portfolio(Decimal(0), entries=(entry,) * int(run.entered[index])),
+            run.agenda.cooling.get(index, entered),
             is_writer=True,
             breakers=breakers,
         )
         quote = run.history.quotes.quote(int(found.row[index]), facts.market_id)
-        tick = Tick(tick_id(now), now, run.setup.environment, run_key=run.setup.run_key)
+        tick = Tick(
+            tick_id(now), now, run.setup.environment, run_key=run.setup.run_key,
+            legs=None if side is None else frozenset({(facts.market_id, side)}),
+        )  # fmt: skip
         decided = decide(
             state, [quote], run.facts.predictions(row["game_id"], now), [run.setup.method], tick,
             run.setup.config,
         ).decisions  # fmt: skip
         for decision in decided:
-            code = int(found.reason[index, 0 if decision.side is Side.YES else 1])
-            expected = found.reasons[code] if code else "already_entered"
+            code = int(found.reason[index, SIDES.index(decision.side)])
+            expected = found.reasons[code]
+            if not code:
+                expected = COOLING if index in run.agenda.cooling else "already_entered"
             if breakers:
                 expected = BLOCKED
             if decision.skip_reason != expected:

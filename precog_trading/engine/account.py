@@ -107,10 +107,11 @@ class Account:
 
     def _count_entries(self) -> None:
         now, day = self._at.now, trading_day(self._at.now)
+        hour_ago = now - timedelta(hours=1)
         self.entries_this_hour = self.entries_today = 0
         for entry in self._at.state.portfolio.entries:
             self._entries[entry.strategy_id, entry.game_id] += 1
-            self.entries_this_hour += entry.decided_at > now - timedelta(hours=1)
+            self.entries_this_hour += entry.decided_at > hour_ago
             self.entries_today += trading_day(entry.decided_at) == day
         for group in self._groups.values():
             for _, strategy_id, _, _ in group.holdings:
@@ -182,8 +183,11 @@ class Account:
 
     def order_cost(self, candidate: Candidate) -> OrderCost:
         """What the candidate's order costs at its limit."""
-        precision = self._at.config.fees.account_precision
-        return OrderCost(known(candidate.schedule), known(candidate.limit), precision)
+        limit, cost = known(candidate.limit), candidate.cost
+        if cost is None or cost.limit_price is not limit:
+            precision = self._at.config.fees.account_precision
+            cost = candidate.cost = OrderCost(known(candidate.schedule), limit, precision)
+        return cost
 
     def take(self, candidate: Candidate) -> None:
         """Commit the candidate's order: cash, exposure, entries and rates count it from now on."""

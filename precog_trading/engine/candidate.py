@@ -4,7 +4,7 @@ The only mutable record of the engine. It lives inside one call of ``decide`` an
 Decision at its end; what it noted on the way becomes the decision's ``inputs``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from precog_trading.config import AssumeSettings
 from precog_trading.engine.state import MarketFacts, Method, Prediction, Quote
 from precog_trading.rules.edge import Band, Edge
 from precog_trading.rules.fees import FeeSchedule
+from precog_trading.rules.sizing import OrderCost
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ class Candidate:
     limit: Decimal | None = None
     quantity: Decimal | None = None
     stake: Decimal | None = None
+    cost: OrderCost | None = None
+    """what its order costs at its limit"""
     attempt: int = 1
     """which try at this leg its order would be"""
 
@@ -94,8 +97,38 @@ def known(value: T | None) -> T:
     return value
 
 
+class Inputs(Mapping[str, Any]):
+    """Notes as ``decisions.inputs``, written when somebody reads them: a replay decides much that
+    nobody looks at. Whoever hands notes over changes them no more."""
+
+    __slots__ = ("_notes", "_written")
+
+    def __init__(self, notes: Mapping[str, Any]) -> None:
+        self._notes = notes
+        self._written: dict[str, Any] | None = None
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """All of them as text."""
+        if self._written is None:
+            self._written = canonical(self._notes)
+        return self._written
+
+    def __getitem__(self, key: str) -> Any:
+        return self.written[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.written)
+
+    def __len__(self) -> int:
+        return len(self._notes)
+
+    def __repr__(self) -> str:
+        return repr(self.written)
+
+
 def canonical(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Notes as ``decisions.inputs``: text, except booleans and None."""
+    """Notes as text, except booleans and None."""
     written: dict[str, Any] = {}
     for key, value in notes.items():
         kind = type(value)

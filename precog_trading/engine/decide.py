@@ -13,7 +13,7 @@ from precog_core.errors import PrecogError
 from precog_core.prices import Action, Side
 from precog_trading.config import TradingConfig
 from precog_trading.engine.account import Account
-from precog_trading.engine.candidate import Candidate, canonical, known
+from precog_trading.engine.candidate import Candidate, Inputs, known
 from precog_trading.engine.exits import blocked_by_caps, decide_exits
 from precog_trading.engine.plans import plan_for
 from precog_trading.engine.state import (
@@ -109,6 +109,7 @@ def _candidates(
     if not at.tick.entries:
         return found
     held = {position.market_id for position in at.state.portfolio.positions}
+    legs = at.tick.legs
     for quote in quotes:
         market = at.state.markets[quote.market_id]
         assume = at.config.replay.assume
@@ -126,6 +127,8 @@ def _candidates(
             elif market.game_id is not None:
                 prediction = predictions.get((market.game_id, method.model.model_id))
             for side in Side:
+                if legs is not None and (quote.market_id, side) not in legs:
+                    continue
                 notes: dict[str, Any] = {
                     "settings": at.config.fingerprint,
                     "quote_source": quote.source,
@@ -271,7 +274,7 @@ def _decision(candidate: Candidate, reason: str | None, at: Situation) -> Decisi
         confidence=candidate.confidence,
         edge_row=_edge_row(candidate, market_name),
         order=_order(candidate, at, key, market_name) if taken else None,
-        inputs=canonical(candidate.notes),
+        inputs=Inputs(candidate.notes),
     )
 
 
@@ -289,7 +292,7 @@ def _edge_row(candidate: Candidate, market_name: str) -> EdgeRow | None:
         expected_value=edge.value,
         confidence_level=candidate.confidence,
         recommended_action=candidate.band.value,
-        confidence_metrics=canonical(
+        confidence_metrics=Inputs(
             {
                 "half_width": candidate.half_width,
                 "probability": edge.probability,

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from precog_core.prices import Action
-from precog_trading.engine.candidate import Candidate, canonical, known
+from precog_trading.engine.candidate import Candidate, Inputs, known
 from precog_trading.engine.exit_orders import ExitOrder, next_order
 from precog_trading.engine.looks import Held, look_at, mark_of
 from precog_trading.engine.state import (
@@ -261,7 +261,7 @@ def _decision(
         confidence=position.confidence,
         edge_row=None,
         order=intent,
-        inputs=canonical(notes),
+        inputs=Inputs(notes),
         exit_condition=condition,
         position_id=position.position_id,
     )

@@ -345,6 +345,8 @@ class Tick:
     dagster_run_id: str | None = None
     entries: bool = True
     """False: positions are looked at again without news, so nothing is a candidate"""
+    legs: frozenset[tuple[int, Side]] | None = None
+    """the only (market, side) that are candidates; None: both sides of every new quote"""
 
 
 @dataclass(frozen=True, slots=True)

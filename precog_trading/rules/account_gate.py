@@ -4,11 +4,13 @@ Caps shrink the size one after the other, in the printed order; a cap that leave
 ``caps.min_usd`` is the reason not to trade (trading-rules §4, §5, §6).
 """
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from precog_core.prices import ZERO
-from precog_trading.engine.account import Account
+from precog_trading.config_exits import ExecutionSettings
+from precog_trading.engine.account import Account, GameExposure
 from precog_trading.engine.candidate import Candidate, known
 from precog_trading.engine.state import Environment
 from precog_trading.rules.entry_gate import Situation
@@ -50,7 +52,7 @@ def _may_try_again(candidate: Candidate, at: Situation) -> bool:
     An order that found nothing to buy is tried again after the wait of its number, at most
     ``exec.entry_attempts`` times within ``gate.cooldown`` seconds, each through the whole gate.
     """
-    method, settings = candidate.method, at.config.exec
+    method = candidate.method
     leg = (
         candidate.market.market_id,
         candidate.side,
@@ -70,10 +72,17 @@ def _may_try_again(candidate: Candidate, at: Situation) -> bool:
     candidate.attempt = len(missed) + 1
     candidate.notes["missed_attempts"] = len(missed)
     candidate.notes["last_attempt_at"] = max(missed)
-    if candidate.attempt > settings.entry_attempts:
+    return may_try_again(missed, at.now, at.config.exec)
+
+
+def may_try_again(missed: Sequence[datetime], now: datetime, settings: ExecutionSettings) -> bool:
+    """Whether a leg's next order may be sent after those that found nothing to buy.
+
+    ``missed``: when they were decided, at least one, none longer ago than ``gate.cooldown``.
+    """
+    if len(missed) >= settings.entry_attempts:
         return False
-    wait = timedelta(seconds=settings.entry_wait_s[len(missed) - 1])
-    return at.now - max(missed) >= wait
+    return now - max(missed) >= timedelta(seconds=settings.entry_wait_s[len(missed) - 1])
 
 
 def size(candidate: Candidate, at: Situation, account: Account) -> str | None:
@@ -125,11 +134,27 @@ def exposure(candidate: Candidate, at: Situation, account: Account) -> str | Non
     reason = _position_cap(candidate, at, account)
     if reason is not None:
         return reason
-    for name, room in _rooms(candidate, at, account):
+    group = account.group_of(candidate.market)
+    values = outcome_values(
+        group.winners, known(candidate.market.outcome_team(candidate.side)), candidate.mid
+    )
+    cost = account.order_cost(candidate)
+
+    def loss(contracts: Decimal) -> Decimal:
+        """The worst of the game with that many more."""
+        return worst_loss(with_order(group.gains, values, contracts, cost.of(contracts)))
+
+    worst = loss(known(candidate.quantity))
+    for name, room in _rooms(candidate, at, account, group):
         candidate.notes[f"room.{name}"] = room
-        _shrink_to_room(candidate, at, account, room)
-        if _below_minimum(candidate, at):
-            return f"cap_{name}"
+        if worst > room:
+            bound = most_contracts(
+                group.gains, values, cost.least_per_contract, room, known(candidate.quantity)
+            )
+            _shrink(candidate, at, bound, lambda contracts: loss(contracts) <= room)  # noqa: B023
+            if _below_minimum(candidate, at):
+                return f"cap_{name}"
+            worst = loss(known(candidate.quantity))
         candidate.notes[f"quantity.{name}"] = candidate.quantity
     caps = at.config.caps
     everywhere, in_game = account.open_holdings(candidate)
@@ -142,7 +167,7 @@ def cash(candidate: Candidate, at: Situation, account: Account) -> str | None:
     """Row 15, first half: the order and the reserve fit into the cash that is not committed."""
     reserve = at.config.caps.cash_reserve_usd.of(at.environment)
     candidate.notes.update(cash=account.cash, cash_reserve=reserve)
-    _shrink(candidate, at, account.order_cost(candidate), account.cash - reserve)
+    _shrink_to_cost(candidate, at, account.order_cost(candidate), account.cash - reserve)
     if _below_minimum(candidate, at):
         return "cash"
     candidate.notes["quantity.cash"] = candidate.quantity
@@ -204,17 +229,18 @@ def _position_cap(candidate: Candidate, at: Situation, account: Account) -> str 
         room = min(room, method.position_usd)
     room -= account.invested(candidate)
     candidate.notes["room.position"] = room
-    _shrink(candidate, at, account.order_cost(candidate), room)
+    _shrink_to_cost(candidate, at, account.order_cost(candidate), room)
     if _below_minimum(candidate, at):
         return "cap_position"
     candidate.notes["quantity.position"] = candidate.quantity
     return None
 
 
-def _rooms(candidate: Candidate, at: Situation, account: Account) -> list[tuple[str, Decimal]]:
+def _rooms(
+    candidate: Candidate, at: Situation, account: Account, group: GameExposure
+) -> list[tuple[str, Decimal]]:
     """How much the candidate's game may lose at worst under each cap, in the printed order."""
     caps, environment = at.config.caps, at.environment
-    group = account.group_of(candidate.market)
     other = account.other_losses(group)
     total = caps.total_usd.of(environment)
     league = for_league(caps.league_pct, candidate.market.league) * total
@@ -227,29 +253,17 @@ def _rooms(candidate: Candidate, at: Situation, account: Account) -> list[tuple[
     ]
 
 
-def _shrink_to_room(candidate: Candidate, at: Situation, account: Account, room: Decimal) -> None:
-    """Shrink to the most contracts that keep the game's worst loss within ``room`` dollars."""
-    market, quantity = candidate.market, known(candidate.quantity)
-    group = account.group_of(market)
-    outcome = known(market.outcome_team(candidate.side))
-    values = outcome_values(group.winners, outcome, candidate.mid)
-    cost = account.order_cost(candidate)
-
-    def fits(contracts: Decimal) -> bool:
-        gains = with_order(group.gains, values, contracts, cost.of(contracts))
-        return worst_loss(gains) <= room
-
-    bound = most_contracts(group.gains, values, cost.least_per_contract, room, quantity)
-    candidate.quantity = largest_fitting(quantity, bound, at.config.sizing.qty_step, fits)
-
-
-def _shrink(candidate: Candidate, at: Situation, cost: OrderCost, dollars: Decimal) -> None:
+def _shrink_to_cost(candidate: Candidate, at: Situation, cost: OrderCost, dollars: Decimal) -> None:
     """Shrink to the most contracts whose order costs at most ``dollars``."""
-    bound = dollars / cost.least_per_contract
+    if cost.of(known(candidate.quantity)) > dollars:
+        bound = dollars / cost.least_per_contract
+        _shrink(candidate, at, bound, lambda contracts: cost.of(contracts) <= dollars)
 
-    def fits(contracts: Decimal) -> bool:
-        return cost.of(contracts) <= dollars
 
+def _shrink(
+    candidate: Candidate, at: Situation, bound: Decimal, fits: Callable[[Decimal], bool]
+) -> None:
+    """Shrink to the most contracts, at most ``bound``, that fit."""
     step = at.config.sizing.qty_step
     candidate.quantity = largest_fitting(known(candidate.quantity), bound, step, fits)
 

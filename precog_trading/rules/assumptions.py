@@ -5,6 +5,9 @@ venue or fees. Those are assumed from ``replay.assume.*``, and every assumption 
 the decision's inputs, so that no table passes an assumption off as a fact. Real money takes none.
 """
 
+from decimal import Decimal
+from functools import lru_cache
+
 from precog_trading.config import AssumeSettings
 from precog_trading.rules.fees import FINE_ROUNDING, STANDARD_RATES, FeeSchedule
 from precog_trading.settings import LIVE_ENVIRONMENTS
@@ -37,16 +40,21 @@ def fills_on_own_book(
 
 def assumed_fee_schedule(platform_id: str, settings: AssumeSettings) -> FeeSchedule | None:
     """The schedule assumed where the platform has none; None for a type without a formula."""
-    rates = STANDARD_RATES.get(settings.fee_type)
+    return _assumed(platform_id, settings.fee_type, settings.fee_multiplier)
+
+
+@lru_cache(maxsize=64)
+def _assumed(platform_id: str, fee_type: str, multiplier: Decimal) -> FeeSchedule | None:
+    rates = STANDARD_RATES.get(fee_type)
     if rates is None:
         return None
     taker, maker = rates
     return FeeSchedule(
         fee_schedule_id=None,
-        fee_type=settings.fee_type,
+        fee_type=fee_type,
         taker_rate=taker,
         maker_rate=maker,
-        multiplier=settings.fee_multiplier,
+        multiplier=multiplier,
         rounding_increment=FINE_ROUNDING,
         platform_id=platform_id,
         source="assumed",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from precog_trading.config import ClockRange, MaintenanceWindow
@@ -44,6 +45,7 @@ def in_maintenance(at: datetime, windows: Iterable[MaintenanceWindow]) -> bool:
     return any(w.weekday == weekday and w.start <= local.time() < w.until for w in windows)
 
 
+@lru_cache(maxsize=4096)
 def trading_day(at: datetime) -> str:
     """The New York date of ``at``, ISO: what ``day`` means in caps, rates and daily losses."""
     return at.astimezone(NEW_YORK).date().isoformat()

@@ -5,7 +5,6 @@ candidate, or None; what it looked at it notes. A value that is not known fails 
 ``replay.assume.*`` may stand in for one, and says so in the notes.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,7 +58,7 @@ class Situation:
     def now(self) -> datetime:
         return self.tick.decided_at
 
-    @cached_property
+    @property
     def environment(self) -> Environment:
         return self.tick.environment
 
@@ -70,12 +69,13 @@ class Situation:
         return frozenset(order.market_id for order in orders if order.status == "unknown")
 
     @cached_property
-    def mapped_markets(self) -> Counter[tuple[str, int | None, int | None]]:
+    def mapped_markets(self) -> dict[tuple[str, int | None, int | None], int]:
         """How many markets of a platform pay on the same team of the same game."""
-        return Counter(
-            (market.platform_id, market.game_id, market.yes_team_id)
-            for market in self.state.markets.values()
-        )
+        found: dict[tuple[str, int | None, int | None], int] = {}
+        for market in self.state.markets.values():
+            key = market.platform_id, market.game_id, market.yes_team_id
+            found[key] = found.get(key, 0) + 1
+        return found
 
     @cached_property
     def window(self) -> tuple[timedelta, timedelta]:

@@ -4,7 +4,8 @@ A change of the settings, of a method or of a strategy must not move the stop of
 is already held, so the plan is a copy of what was in force when it was bought.
 """
 
-from typing import Self
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import field_serializer, model_validator
 
@@ -26,6 +27,11 @@ class ExitPlan(Section):
     profit_target: Share | None = None
     hold_to_settlement: bool = False
     conditions: frozenset[ExitCondition] = ALL_CONDITIONS
+
+    @cached_property
+    def stored(self) -> dict[str, Any]:
+        """``model_dump(mode="json")``, made once; nobody changes it."""
+        return self.model_dump(mode="json")
 
     @field_serializer("conditions")
     def _in_a_fixed_order(self, conditions: frozenset[ExitCondition]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from precog_core.errors import PrecogError
 from precog_core.prices import ONE, PRICE_STEP, ZERO, Action, ceil_to, floor_to
@@ -61,6 +62,9 @@ class FeeSchedule:
     effective_from: datetime | None = None
     known_at: datetime | None = None
     source: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.fee_schedule_id, self.fee_type))
 
     @property
     def is_known(self) -> bool:
@@ -128,6 +132,7 @@ def fee(
     return Fee(trade_fee, rounding_fee, rebate, accumulated)
 
 
+@lru_cache(maxsize=16_384)
 def fee_per_contract(
     schedule: FeeSchedule,
     contracts: Decimal,
@@ -136,7 +141,8 @@ def fee_per_contract(
 ) -> Decimal:
     """φ(price): the taker fee of ``contracts`` at ``price``, per contract, up to six places.
 
-    Rounding is included and a rebate is not: an edge must not hope for one.
+    Rounding is included and a rebate is not: an edge must not hope for one. Asked again and again
+    for the few prices of a grid, so answers are kept.
     """
     paid = fee(schedule, Role.TAKER, contracts, price, account_precision=account_precision)
     per_contract = (paid.trade_fee + paid.rounding_fee) / contracts

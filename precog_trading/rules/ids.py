@@ -7,6 +7,7 @@ another database. Parts are joined as canonical JSON, so no two lists of parts r
 
 import hashlib
 import json
+from json.encoder import encode_basestring
 
 ORDER_ID_DIGITS = 32
 _CANONICAL = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
@@ -94,4 +95,12 @@ def edge_key(market: str, side: str, strategy: str, model: str, method: str | No
 
 
 def _sha256(*parts: str | int | None) -> str:
-    return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()
+    text = ",".join([_text(part) for part in parts])
+    return hashlib.sha256(f"[{text}]".encode()).hexdigest()
+
+
+def _text(part: str | int | None) -> str:
+    """A part as ``_CANONICAL`` writes it, without setting an encoder up for each list."""
+    if part is None:
+        return "null"
+    return encode_basestring(part) if isinstance(part, str) else str(part)

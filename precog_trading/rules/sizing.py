@@ -6,7 +6,7 @@ cap is exceeded whatever price the order gets (trading-rules §4, §6).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from precog_core.prices import ONE, ZERO, floor_to
@@ -68,16 +68,26 @@ def contracts_for(amount: Decimal, cost: Decimal, step: Decimal) -> Decimal:
     return floor_to(amount / cost, step)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderCost:
-    """What an order costs at most: the whole quantity at its limit, as one taker fill."""
+    """What an order costs at most: the whole quantity at its limit, as one taker fill.
+
+    One cap after the other asks about the same quantity: the last answer is kept.
+    """
 
     schedule: FeeSchedule
     limit_price: Decimal
     account_precision: Decimal
+    _asked: Decimal | None = field(default=None, init=False, repr=False, compare=False)
+    _answer: Decimal = field(default=ZERO, init=False, repr=False, compare=False)
 
     def of(self, quantity: Decimal) -> Decimal:
         """Dollars for ``quantity`` contracts at the limit, fees and rounding included."""
+        if quantity is not self._asked:
+            self._asked, self._answer = quantity, self._of(quantity)
+        return self._answer
+
+    def _of(self, quantity: Decimal) -> Decimal:
         if quantity <= ZERO:
             return ZERO
         paid = fee(

@@ -32,7 +32,10 @@ class RiskBooks:
         self.by_platform: dict[str, RiskBook] = {}
 
     def of(self, platform_id: str) -> RiskBook:
-        return self.by_platform.setdefault(platform_id, RiskBook())
+        book = self.by_platform.get(platform_id)
+        if book is None:
+            book = self.by_platform[platform_id] = RiskBook()
+        return book
 
     @classmethod
     def load(

@@ -1,6 +1,9 @@
 -- Teams, the names sources use for them, retrievals, and games: written by key, so that the same
 -- input again changes nothing.
 
+-- name: has_league(league)$
+SELECT EXISTS (SELECT FROM leagues WHERE league = :league);
+
 -- name: upsert_teams*!
 INSERT INTO teams AS t (league, team_code, name, conference, division)
 VALUES (:league, :team_code, :name, :conference, :division)

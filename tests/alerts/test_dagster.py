@@ -46,13 +46,19 @@ def on_time() -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset=results)
+def champion_quality() -> dg.AssetCheckResult:
+    """As that of model_evaluation, which raises model_degraded itself: one cause, one alert."""
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset=results)
 def fine() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 
 
 LOCATION = dg.Definitions(
     assets=[results],
-    asset_checks=[complete, on_time, fine],
+    asset_checks=[complete, on_time, champion_quality, fine],
     jobs=[
         dg.define_asset_job("ingest", "*"),
         dg.define_asset_job("alone", dg.AssetSelection.assets("results").without_checks()),

@@ -6,6 +6,8 @@ written from. An asset that only adds to another table says so in its tag ``part
 
 import dagster as dg
 
+from precog_pipelines.defs.training.models import family_assets
+
 _TABLES: dict[str, tuple[str, list[str], str]] = {
     "leagues": ("reference", [], "Leagues with their season and whether they trade; from config."),
     "sports": ("reference", [], "Lookup of sports; an unknown code keeps its row and alerts."),
@@ -37,9 +39,7 @@ _TABLES: dict[str, tuple[str, list[str], str]] = {
         "training", ["training_datasets"], "The source snapshots behind a dataset.",
     ),
     "model_training_runs": (
-        "training",
-        ["elo_model", "logistic_model", "win_probability_model", "ensemble_model",
-         "market_anchored_model"],
+        "training", family_assets,
         "Every fit with dataset, seed, code, parameters and figures; one asset per family trains.",
     ),
     "config_overrides": (

@@ -10,7 +10,7 @@ from precog_core.database import Database
 from precog_dagster.metadata import LeftOut, inline_png, markdown_table, table_metadata
 from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
-from precog_pipelines.defs.training.models import ANY_SEASON
+from precog_pipelines.defs.training.models import ANY_SEASON, family_assets
 from precog_pipelines.resources import MlflowResource
 from precog_pipelines.tracking.runs import Tracking, registered_name, tracking_of
 from precog_pipelines.training.leagues import for_each_league
@@ -24,11 +24,7 @@ TABLE = "model_evaluations"
 
 @dg.asset(
     deps=[
-        "elo_model",
-        "logistic_model",
-        "win_probability_model",
-        "ensemble_model",
-        "market_anchored_model",
+        *family_assets,
         dg.AssetDep("market_snapshots", partition_mapping=ANY_SEASON),
     ],
     partitions_def=by_league,

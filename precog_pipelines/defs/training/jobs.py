@@ -3,6 +3,7 @@
 import dagster as dg
 
 from precog_dagster.partitions import league as by_league
+from precog_pipelines.defs.training.models import family_assets
 
 LEAGUES_TRAINED = ("nfl",)
 EVERY_TUESDAY = "0 14 * * 2"
@@ -13,11 +14,7 @@ train = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         "training_datasets",
         "probability_matrices",
-        "elo_model",
-        "logistic_model",
-        "win_probability_model",
-        "ensemble_model",
-        "market_anchored_model",
+        *family_assets,
         "model_evaluation",
         "approved_model",
     ),

@@ -19,6 +19,9 @@ from precog_pipelines.training.reporting import by_season_rows, season_metrics
 TABLE = "model_training_runs"
 ANY_SEASON = dg.MultiToSingleDimensionPartitionMapping("league")
 
+family_assets: list[str] = []
+"""The assets of this module in their order: what is trained, judged and recorded together."""
+
 Train = Callable[[Database, Tracking, str, str | None], Record]
 _Body = Callable[..., dg.MaterializeResult]
 
@@ -27,17 +30,22 @@ def _family(
     *, deps: Sequence[str | dg.AssetDep], kinds: set[str], description: str
 ) -> Callable[[_Body], dg.AssetsDefinition]:
     """An asset of a model family: what all of them share, and what tells them apart."""
-    return dg.asset(
-        deps=deps,
-        partitions_def=by_league,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        pool="training",
-        group_name="training",
-        kinds=kinds,
-        owners=["team:precog"],
-        tags={"part_of": TABLE},
-        description=description,
-    )
+
+    def made(body: _Body) -> dg.AssetsDefinition:
+        family_assets.append(body.__name__)
+        return dg.asset(
+            deps=deps,
+            partitions_def=by_league,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            pool="training",
+            group_name="training",
+            kinds=kinds,
+            owners=["team:precog"],
+            tags={"part_of": TABLE},
+            description=description,
+        )(body)
+
+    return made
 
 
 @_family(

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import dagster as dg
 
+from precog_dagster.partitions import LEAGUES
+from precog_dagster.partitions import league as by_league
 from precog_dagster.resources import PostgresResource
 from precog_trading.defs.trading.assets import ENVIRONMENT, OWNERS
 
-LEAGUES = ("nfl", "nba", "mlb", "nhl", "ncaaf")
 FIRST_DAY = "2019-01-01"
 """Leagues × days since then are some 15,000 partitions; the interface slows at 25,000."""
 EVERY_DAY = "0 9 * * *"
@@ -16,7 +17,7 @@ EVERY_DAY = "0 9 * * *"
 league_day = dg.MultiPartitionsDefinition(
     {
         "day": dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1),
-        "league": dg.StaticPartitionsDefinition(list(LEAGUES)),
+        "league": by_league,
     }
 )
 

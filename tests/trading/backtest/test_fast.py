@@ -1,14 +1,17 @@
 """The fast replay says what the plain one says: every decision, every fill, every cent."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from precog_trading.backtest.fast import is_usable, replay_fast
+from precog_trading.backtest.fast import FastReplay, is_usable, replay_fast
+from precog_trading.backtest.lazy import LazyDecisions
 from precog_trading.backtest.replay import Replay, Setup, replay
 from precog_trading.backtest.rows import run_rows
+from precog_trading.engine.state import Purpose
 from tests.trading.backtest.made_up import made_up_season, setup
 
 _KEYS = ("decisions", "positions", "orders", "fills", "trades", "exits", "attempts", "entries",
@@ -64,6 +67,25 @@ def test_a_drawdown_that_was_accepted_wakes_no_later_look() -> None:
     assert [trip.breaker_type for trip in fast.tripped] == ["drawdown"]
     assert fast.rearmed
     assert fast.ticks < fast.events / 4
+
+
+def test_looks_and_candidates_that_lead_to_nothing_are_not_lived() -> None:
+    """Targets that the worth of a position holds back, candidates that wait after orders that
+    found nothing to buy, and the other side of one that is bought: decided when they are read."""
+    world = setup(made_up_season(11, games=4, trend=0.02), "pre_game_managed")
+    plain = same(world)
+    fast = FastReplay(world)
+    fast.run()
+    held_back = [look for looks in fast.watch.held_back.values() for look in looks]
+    assert len(held_back) > 10 and {look.reached for look in held_back} == {1, 2}
+    assert len(fast.agenda.cooling) > 5
+    assert any(len(sides) == 1 for sides in fast.decided.values())
+    assert fast.result.ticks < fast.result.events / 10
+    reasons = Counter(
+        d.skip_reason or "taken" for d in plain["decisions"] if d.purpose is Purpose.ENTRY
+    )
+    assert reasons["cooldown"] >= len(fast.agenda.cooling)
+    assert LazyDecisions(fast).counts() == reasons
 
 
 @settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

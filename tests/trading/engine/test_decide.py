@@ -53,6 +53,15 @@ def games(*p_home: str) -> World:
     return world(markets, quotes, predictions)
 
 
+def test_only_the_legs_that_are_asked_about_are_candidates() -> None:
+    w = two_markets(quote(1), quote(2, "0.50", "0.51"))
+    asked = replace(w, tick=replace(w.tick, legs=frozenset({(1, Side.YES), (2, Side.NO)})))
+    everything = {(x.market_id, x.side): x for x in w.decide()}
+    assert len(everything) == 4
+    assert [everything[x.market_id, x.side] for x in asked.decide()] == asked.decide()
+    assert [(x.market_id, x.side) for x in asked.decide()] == [(2, Side.NO), (1, Side.YES)]
+
+
 def test_a_decision_worked_out_by_hand() -> None:
     """p 0.62, book 0.49/0.50, bankroll 10,000, interval ± 0.02, two hours before the start.
 
