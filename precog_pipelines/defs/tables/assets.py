@@ -4,12 +4,11 @@ Every table is one asset, so that whoever looks for a table in the graph finds i
 written from. An asset that only adds to another table says so in its tag ``part_of``.
 """
 
-import dagster as dg
-
+from precog_dagster.tables import table_specs
 from precog_pipelines.defs.training.models import family_assets
 
 _TABLES: dict[str, tuple[str, list[str], str]] = {
-    "leagues": ("reference", [], "Leagues with their season and whether they trade; from config."),
+    "leagues": ("reference", [], "Leagues and whether they trade; a migration adds one."),
     "sports": ("reference", [], "Lookup of sports; an unknown code keeps its row and alerts."),
     "market_categories": ("reference", [], "Lookup of market categories."),
     "series_frequencies": ("reference", [], "Lookup of how often a series has events."),
@@ -49,15 +48,4 @@ _TABLES: dict[str, tuple[str, list[str], str]] = {
 }  # fmt: skip
 """Table: group, the assets it is written from, what it holds."""
 
-tables = [
-    dg.AssetSpec(
-        table,
-        deps=deps,
-        group_name=group,
-        kinds={"postgres"},
-        owners=["team:precog"],
-        tags={"table": table},
-        description=f"{description} Not materialised by itself.",
-    )
-    for table, (group, deps, description) in _TABLES.items()
-]
+tables = table_specs(_TABLES)

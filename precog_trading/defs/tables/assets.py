@@ -3,7 +3,7 @@
 As in the other code location: every table is one asset, with what it is written from.
 """
 
-import dagster as dg
+from precog_dagster.tables import table_specs
 
 _TABLES: dict[str, tuple[str, list[str], str]] = {
     "strategies": ("trading", [], "Versions of strategies, never edited."),
@@ -33,15 +33,4 @@ _TABLES: dict[str, tuple[str, list[str], str]] = {
 }  # fmt: skip
 """Table: group, the assets it is written from, what it holds."""
 
-tables = [
-    dg.AssetSpec(
-        table,
-        deps=deps,
-        group_name=group,
-        kinds={"postgres"},
-        owners=["team:precog"],
-        tags={"table": table},
-        description=f"{description} Not materialised by itself.",
-    )
-    for table, (group, deps, description) in _TABLES.items()
-]
+tables = table_specs(_TABLES)
