@@ -26,6 +26,11 @@ def unseen(done: float, total: float) -> None:
     """The progress of work that nobody watches."""
 
 
+def part(progress: Progress, first: float, last: float) -> Progress:
+    """The progress of one of several pieces of work: it reaches from ``first`` to ``last`` of 1."""
+    return lambda done, total: progress(first + (last - first) * done / max(total, 1), 1)
+
+
 @contextmanager
 def progress(
     title: str, *, quiet: bool = False, console: "Console | None" = None, keep: bool = False

@@ -48,6 +48,7 @@ def backtest(
     The same request again returns the run that is there.
     """
     from precog_core.database import open_database
+    from precog_core.progress import progress
     from precog_trading.backtest.report import caveats
     from precog_trading.backtest.runs import Request, run_backtest
     from precog_trading.backtest.tracking import BacktestTracking, log_run
@@ -57,12 +58,12 @@ def backtest(
         method, league, _instant("--from", first), _instant("--to", last), version, seed
     )
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
-    with open_database() as database:
+    with open_database() as database, progress("Backtest", quiet=as_json) as shown:
         tracking = BacktestTracking.of(database) if mlflow else None
         done = run_backtest(
             database, request,
             track=None if tracking is None else tracking.run_for(league),
-            log=console.print,
+            log=console.print, progress=shown,
         )  # fmt: skip
         url = None if tracking is None else log_run(tracking, database, done.backtest_run_id)
     content: dict[str, Any] = {
@@ -102,6 +103,7 @@ def look_ahead(
     when anything fails.
     """
     from precog_core.database import open_database
+    from precog_core.progress import progress
     from precog_trading.backtest.look_ahead import audit_look_ahead
     from precog_trading.backtest.runs import Request
     from precog_trading.ledger.statements import as_json as json_text
@@ -109,10 +111,11 @@ def look_ahead(
     period = (_instant("--from", first), _instant("--to", last))
     request = Request(method, league, *period, version)
     console = Console(highlight=False, markup=False, soft_wrap=True, stderr=as_json)
-    with open_database() as database:
+    with open_database() as database, progress("Look-ahead audit", quiet=as_json) as shown:
         found = audit_look_ahead(
-            database, request, [_instant("--at", text) for text in at or ()], log=console.print
-        )
+            database, request, [_instant("--at", text) for text in at or ()],
+            log=console.print, progress=shown,
+        )  # fmt: skip
     if as_json:
         typer.echo(json_text(found.as_dict()))
     else:

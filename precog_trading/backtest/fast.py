@@ -131,6 +131,7 @@ class FastReplay(PlainReplay):
             if at >= last:
                 break
             self._live(at)
+            self.tell(at)
             clock = at
         self.watch.catch_up(self.account.open_positions(), last)
         self.finish()

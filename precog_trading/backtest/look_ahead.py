@@ -19,6 +19,7 @@ from psycopg import sql
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, part, unseen
 from precog_trading.backtest.fast import replay_fast
 from precog_trading.backtest.history import History, load_history
 from precog_trading.backtest.replay import Replay, Setup
@@ -119,6 +120,7 @@ def audit_look_ahead(
     *,
     load: Loader = load_history,
     log: Callable[[str], None] = lambda _: None,
+    progress: Progress = unseen,
 ) -> LookAhead:
     """Replay the request whole, cut and poisoned, and compare.
 
@@ -131,15 +133,17 @@ def audit_look_ahead(
         method = method_from_row(method_row(conn, request))
     arguments = (request.league, method.model.model_id, request.first, request.last)
 
-    def run(conn: psycopg.Connection, last: datetime | None = None) -> Replay:
+    def run(conn: psycopg.Connection, number: int, last: datetime | None = None) -> Replay:
         history = load(conn, *arguments)
         if last is not None:
             # Nothing after the moment is of interest; the facts are cut in the database.
             history = replace(history, last=min(history.last, last))
-        return replay_fast(Setup(history, method, config, run_key="look-ahead"))
+        replays = 1 + 2 * (len(moments) or _DEFAULT_MOMENTS)
+        piece = part(progress, number / replays, (number + 1) / replays)
+        return replay_fast(Setup(history, method, config, run_key="look-ahead", progress=piece))
 
     with reading(db) as conn:
-        whole = run(conn)
+        whole = run(conn, 0)
     decisions = list(whole.decisions)
     if not decisions:
         raise PrecogError(
@@ -148,12 +152,13 @@ def audit_look_ahead(
         )
     chosen = tuple(sorted(moments)) or _spread(decisions)
     differences: list[Difference] = []
-    compared = 0
+    compared, replayed = 0, 0
     for at in chosen:
         before = [d for d in decisions if d.decided_at <= at]
         for how, verb in (("truncated", "hide"), ("poisoned", "poison")):
+            replayed += 1
             with reading(db, verb, at) as conn:
-                again = run(conn, _just_after(at))
+                again = run(conn, replayed, _just_after(at))
             found = _compare(before, again.decisions, at, how)
             compared += len(before)
             differences += found

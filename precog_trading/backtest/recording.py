@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 from precog_core.database.copying import copy_rows
 from precog_core.errors import PrecogError
 from precog_core.prices import PROBABILITY_STEP
+from precog_core.progress import Progress, unseen
 from precog_trading.engine.state import Decision, EdgeRow
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 
@@ -63,14 +64,18 @@ class RunRows:
 
 
 def write_run(
-    conn: psycopg.Connection, backtest_run_id: int, run_key: str, run: RunRows
+    conn: psycopg.Connection,
+    backtest_run_id: int,
+    run_key: str,
+    run: RunRows,
+    progress: Progress = unseen,
 ) -> dict[str, int]:
     """Store all rows of a run; returns how many by table."""
     writer = _Writer(conn, backtest_run_id, run_key)
     position_ids = writer.positions(run.positions)
     ids = {number: position_ids[key] for number, key in run.position_keys.items()}
     writer.decisions(run.decisions, ids)
-    edges = writer.edges(run.decisions, run.known_at)
+    edges = writer.edges(run.decisions, run.known_at, progress)
     writer.orders(run.orders, position_ids)
     writer.fills(run.fills)
     writer.trades(run.trades, position_ids)
@@ -135,7 +140,9 @@ class _Writer:
         found = rows(self._conn, "backtest", "ordering_decision_ids", backtest_run_id=self._id)
         self._decisions = {row["decision_key"]: row["decision_id"] for row in found}
 
-    def edges(self, decisions: Sequence[Decision], known_at: Mapping[str, datetime]) -> int:
+    def edges(
+        self, decisions: Sequence[Decision], known_at: Mapping[str, datetime], progress: Progress
+    ) -> int:
         versions = edge_versions(decisions, known_at, self._run_key)
         if not versions:
             return 0
@@ -146,7 +153,9 @@ class _Writer:
         )  # fmt: skip
         self._conn.execute("CREATE INDEX ON bulk_edges (version)")
         self._conn.execute("ANALYZE bulk_edges")
-        for number in range(max(row["version"] for row in versions) + 1):
+        last = max(row["version"] for row in versions)
+        for number in range(last + 1):
+            progress(number, last)
             at = {"version": number}
             change(self._conn, "backtest", "insert_edge_versions", **at)
             change(self._conn, "backtest", "close_edge_versions", backtest_run_id=self._id, **at)

@@ -82,6 +82,7 @@ def replay(setup: Setup) -> Replay:
     run = PlainReplay(setup)
     for at_us, entries, looks in run.batches():
         run.tick(at_us, entries, looks)
+        run.tell(at_us)
     run.finish()
     return run.result
 
@@ -422,6 +423,11 @@ class PlainReplay:
             self._final[ended.market] = ended
             news.append(ended.market)
         return self.account.settle(self._final, news)
+
+    def tell(self, at: int) -> None:
+        """Say how much of the period is replayed at this instant."""
+        first, last = microseconds(self.history.first), microseconds(self.history.last)
+        self.setup.progress(at - first, last - first)
 
     def finish(self) -> None:
         """After the last quote: waiting orders end unfilled or filled, held positions settle."""

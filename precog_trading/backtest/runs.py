@@ -25,6 +25,7 @@ from precog_core.build_info import git_dirty, git_sha
 from precog_core.config import load_section
 from precog_core.database import Database
 from precog_core.errors import PrecogError
+from precog_core.progress import Progress, part, unseen
 from precog_trading.backtest.fast import replay_fast
 from precog_trading.backtest.history import History, load_history
 from precog_trading.backtest.recording import write_run
@@ -41,6 +42,8 @@ from precog_trading.versions import MethodsConfig
 
 LOGGER = logging.getLogger(__name__)
 _ALLOWED = ("draft", "testing", "active")
+_REPLAYED = 0.4
+"""Share of the time that the replay takes; the rest is writing what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def run_backtest(
     *,
     track: Tracker | None = None,
     log: Callable[[str], None] = LOGGER.info,
+    progress: Progress = unseen,
 ) -> Finished:
     """Replay, write everything in one transaction, and complete the run.
 
@@ -113,11 +117,12 @@ def run_backtest(
             )
             return _carry_out(
                 conn,
-                Setup(history, method, config, run_key=name),
+                Setup(history, method, config, run_key=name, progress=part(progress, 0, _REPLAYED)),
                 run_id,
                 name,
                 None if track is None else track(name, identity),
                 log,
+                part(progress, _REPLAYED, 1),
             )
         finally:
             conn.execute("SELECT pg_advisory_unlock_all()")
@@ -130,6 +135,7 @@ def _carry_out(
     name: str,
     mlflow_run_id: str | None,
     log: Callable[[str], None],
+    writing: Progress,
 ) -> Finished:
     try:
         result = replay_fast(setup)
@@ -143,7 +149,7 @@ def _carry_out(
             # single statement may otherwise.
             conn.execute("SET LOCAL statement_timeout = 0")
             _record_settlements(conn, _last_settlement(setup.history))
-            written = write_run(conn, run_id, name, run_rows(result))
+            written = write_run(conn, run_id, name, run_rows(result), writing)
             metrics = run_metrics(conn, run_id)
             total = sum((p.row["realized_pnl"] for p in result.account.positions), Decimal(0))
             change(

@@ -1,7 +1,8 @@
 """What a replay is given: the past, a method, the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from precog_core.progress import Progress, unseen
 from precog_trading.backtest.history import History
 from precog_trading.config import TradingConfig
 from precog_trading.engine.state import Environment, Method
@@ -16,3 +17,5 @@ class Setup:
     config: TradingConfig
     run_key: str = ""
     environment: Environment = Environment.BACKTEST
+    progress: Progress = field(default=unseen, compare=False)
+    """Told how many microseconds of the period are replayed, of all."""

@@ -6,6 +6,7 @@ from rich.console import Console
 from precog_core.progress import EVERY_S, FIRST_LINE_S, Lines, progress
 
 
+@pytest.mark.requirement("UX-002")
 def test_without_a_terminal_a_line_now_and_then_says_what_is_left() -> None:
     now, lines = 100.0, []
     report = Lines("Trials", lines.append, clock=lambda: now)
@@ -27,6 +28,7 @@ def test_without_a_terminal_a_line_now_and_then_says_what_is_left() -> None:
     assert lines[2:] == ["Trials: 60 %"]
 
 
+@pytest.mark.requirement("UX-002")
 def test_on_a_terminal_a_bar_with_the_time_left_that_vanishes_or_stays(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -45,6 +47,7 @@ def test_on_a_terminal_a_bar_with_the_time_left_that_vanishes_or_stays(
     assert "100%" in err and "Trials" in err.rstrip().splitlines()[-2]
 
 
+@pytest.mark.requirement("UX-002")
 def test_machines_see_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("Trials", quiet=True) as report:
         report(1, 2)

@@ -59,6 +59,7 @@ def shares(title: str, output: str) -> list[int]:
     return [int(n) for n in re.findall(rf"^{title}: (\d+) %, about 0:0\d:\d\d left$", output, re.M)]
 
 
+@pytest.mark.requirement("UX-002")
 @pytest.mark.usefixtures("talkative")
 def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
     all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +92,7 @@ def test_a_backup_fills_an_empty_home_with_the_same_rows_and_files(
     assert f"{new} is not empty" in refused("restore", str(saved))
 
 
+@pytest.mark.requirement("UX-002")
 @pytest.mark.usefixtures("talkative")
 def test_a_damaged_backup_is_refused_before_anything_is_touched(
     all_databases: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

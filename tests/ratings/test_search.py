@@ -30,6 +30,7 @@ def elo() -> LeagueElo:
     return elo_config().league("nfl")
 
 
+@pytest.mark.requirement("UX-002")
 def test_a_stopped_search_goes_on_and_never_ends_worse_than_it_began(tmp_path, elo) -> None:
     games = league()
     first = search(games, elo, trials=12, folder=tmp_path, name="elo")

@@ -52,7 +52,7 @@ def knows_the_winner(conn: psycopg.Connection, *arguments: object) -> History:
     return replace(history, predictions=lean)
 
 
-@pytest.mark.requirement("TEST-004")
+@pytest.mark.requirement("TEST-004", "UX-002")
 def test_an_honest_replay_passes_and_planted_leaks_are_found(db: Database) -> None:
     with db.transaction() as conn:
         league = season.create_league(conn, season.EIGHT_TEAMS)
@@ -63,7 +63,9 @@ def test_an_honest_replay_passes_and_planted_leaks_are_found(db: Database) -> No
             season.add_quote(conn, game.home, at, "0.30", "0.31", known_at=at + MINUTE)
     late = games[4].kickoff - 4 * HOUR
     moments: list[datetime] = [late, games[2].kickoff - 8 * HOUR]
-    honest = audit_look_ahead(db, REQUEST, moments)
+    told: list[float] = []
+    honest = audit_look_ahead(db, REQUEST, moments, progress=lambda share, _: told.append(share))
+    assert told == sorted(told) and told[0] < 0.2 and 0.8 < told[-1] <= 1
     assert honest.passed, honest.as_dict()
     assert honest.decisions > 100
     assert honest.shuffled.n == 8

@@ -18,12 +18,15 @@ REQUEST = Request(
 )
 
 
-@pytest.mark.requirement("TEST-004")
+@pytest.mark.requirement("TEST-004", "UX-002")
 def test_a_run_is_written_whole_once_and_balances(db: Database) -> None:
     with db.transaction() as conn:
         league = season.create_league(conn, season.EIGHT_TEAMS)
         season.add_season(conn, league, 12, hours=(24, 8, 2, 1), week_of=4)
-    done = run_backtest(db, REQUEST)
+    told: list[float] = []
+    done = run_backtest(db, REQUEST, progress=lambda share, _: told.append(share))
+    assert told == sorted(told) and told[-1] == 1
+    assert len({share for share in told if share < 0.4}) > 5, "the replay says where it is"
     run = (done.backtest_run_id,)
     assert done.rows["fills"] > 0 and not done.was_there
     with db.transaction() as conn:
