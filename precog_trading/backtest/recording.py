@@ -2,15 +2,14 @@
 
 Rows arrive by COPY with the keys they were known by in memory; ids are looked up once per table.
 The status paths and histories that triggers keep are made the way they happen: an order is born
-an intent and then moves, a version of an edge or a position is written after the one before it.
+an intent and then moves, a version of a position is written after the one before it. Edges, the
+one history with many versions, arrive whole.
 """
 
 import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP
+from datetime import datetime
 from enum import Enum
 from typing import Any, LiteralString
 
@@ -20,13 +19,14 @@ from psycopg.types.json import Jsonb
 
 from precog_core.database.copying import copy_rows
 from precog_core.errors import PrecogError
-from precog_core.prices import PROBABILITY_STEP
 from precog_core.progress import Progress, unseen
-from precog_trading.engine.state import Decision, EdgeRow
+from precog_trading.backtest.edge_history import EdgeHistory
+from precog_trading.engine.state import Decision
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 
-_MICROSECOND = timedelta(microseconds=1)
 _BALANCES_AT_ONCE = 200
+_TOLD_EVERY = 1_000
+"""Decisions from one word of progress to the next."""
 _ENVIRONMENT = "backtest"
 _JSON = frozenset(
     {
@@ -74,8 +74,7 @@ def write_run(
     writer = _Writer(conn, backtest_run_id, run_key)
     position_ids = writer.positions(run.positions)
     ids = {number: position_ids[key] for number, key in run.position_keys.items()}
-    writer.decisions(run.decisions, ids)
-    edges = writer.edges(run.decisions, run.known_at, progress)
+    edges = writer.decisions(run.decisions, run.known_at, ids, progress)
     writer.orders(run.orders, position_ids)
     writer.fills(run.fills)
     writer.trades(run.trades, position_ids)
@@ -130,37 +129,29 @@ class _Writer:
             self._conn.execute("DROP TABLE bulk_positions")
         return ids
 
-    def decisions(self, decisions: Sequence[Decision], position_ids: Mapping[int, int]) -> None:
-        copy_rows(
-            self._conn,
-            "decisions",
-            [*_DECISION, *self._run],
-            ((*_decision(d, position_ids), _ENVIRONMENT, self._id) for d in decisions),
-        )
+    def decisions(
+        self,
+        decisions: Sequence[Decision],
+        known_at: Mapping[str, datetime],
+        position_ids: Mapping[int, int],
+        progress: Progress,
+    ) -> int:
+        """Store decisions as they are read, then the edges they valued; returns how many edges."""
+        edges = EdgeHistory(known_at, self._run_key)
+
+        def values() -> Iterable[Sequence[Any]]:
+            for number, decision in enumerate(decisions):
+                if number % _TOLD_EVERY == 0:
+                    progress(number, len(decisions))
+                edges.add(decision)
+                yield (*_decision(decision, position_ids), _ENVIRONMENT, self._id)
+
+        copy_rows(self._conn, "decisions", [*_DECISION, *self._run], values())
         found = rows(self._conn, "backtest", "ordering_decision_ids", backtest_run_id=self._id)
         self._decisions = {row["decision_key"]: row["decision_id"] for row in found}
-
-    def edges(
-        self, decisions: Sequence[Decision], known_at: Mapping[str, datetime], progress: Progress
-    ) -> int:
-        versions = edge_versions(decisions, known_at, self._run_key)
-        if not versions:
-            return 0
-        self._bulk(
-            "bulk_edges", "edges",
-            [{**row, **self._run} for row in versions],
-            version="INTEGER", number="INTEGER",
-        )  # fmt: skip
-        self._conn.execute("CREATE INDEX ON bulk_edges (version)")
-        self._conn.execute("ANALYZE bulk_edges")
-        last = max(row["version"] for row in versions)
-        for number in range(last + 1):
-            progress(number, last)
-            at = {"version": number}
-            change(self._conn, "backtest", "insert_edge_versions", **at)
-            change(self._conn, "backtest", "close_edge_versions", backtest_run_id=self._id, **at)
-        self._conn.execute("DROP TABLE bulk_edges")
-        return len(versions)
+        self._copy("edges", edges.versions)
+        progress(1, 1)
+        return len(edges.versions)
 
     def orders(self, orders: Sequence[Row], position_ids: Mapping[str, int]) -> None:
         if not orders:
@@ -364,70 +355,6 @@ _OUTCOME = (
     "status", "sent_at", "venue_order_id", "filled_quantity", "closed_at", "error_code",
     "error_message",
 )  # fmt: skip
-
-
-def edge_versions(
-    decisions: Iterable[Decision], known_at: Mapping[str, datetime], run_key: str
-) -> list[Row]:
-    """The history of every edge: a version where a valuation differs from the one before.
-
-    The same comparison as the tick's statements: equal valuations stay, a version begins where the
-    one before it ended, and that is later than it began.
-    """
-    versions: list[Row] = []
-    current: dict[str, tuple[Row, tuple[Any, ...]]] = {}
-    counts: dict[str, int] = defaultdict(int)
-    newest: dict[str, EdgeRow] = {}
-    for decision in decisions:
-        edge = decision.edge_row
-        # Refusals of one kind share the very row: what says the same again is no version.
-        if edge is None or newest.get(edge.edge_key) is edge:
-            continue
-        newest[edge.edge_key] = edge
-        market_implied = edge.market_implied_probability.quantize(
-            PROBABILITY_STEP, rounding=ROUND_HALF_UP
-        )
-        metrics = as_json(edge.confidence_metrics)
-        content = (
-            decision.prediction_id, edge.true_win_probability, market_implied, edge.market_price,
-            edge.fee, edge.confidence_level, metrics, edge.recommended_action,
-        )  # fmt: skip
-        known = current.get(edge.edge_key)
-        start = decision.decided_at
-        if known is not None:
-            before, said = known
-            if said == content:
-                continue
-            start = max(start, before["row_start_ts"] + _MICROSECOND)
-            before["row_end_ts"] = start
-        row = {
-            "version": counts[edge.edge_key],
-            "number": len(versions),
-            "edge_key": edge.edge_key,
-            "market_id": decision.market_id,
-            "side": decision.side.value,
-            "strategy_id": decision.strategy_id,
-            "model_id": decision.model_id,
-            "method_id": decision.method_id,
-            "prediction_id": decision.prediction_id,
-            "calculation_run_id": decision.dagster_run_id or run_key,
-            "true_win_probability": edge.true_win_probability,
-            "market_implied_probability": market_implied,
-            "market_price": edge.market_price,
-            "fee": edge.fee,
-            "expected_value": edge.expected_value,
-            "confidence_level": edge.confidence_level,
-            "confidence_metrics": edge.confidence_metrics,
-            "recommended_action": edge.recommended_action,
-            "event_ts": decision.quote_observed_at,
-            "known_at": known_at[decision.decision_key],
-            "row_start_ts": start,
-            "row_end_ts": None,
-        }
-        counts[edge.edge_key] += 1
-        versions.append(row)
-        current[edge.edge_key] = (row, content)
-    return versions
 
 
 _DECISION = (

@@ -22,7 +22,7 @@ def run_rows(run: Replay) -> RunRows:
     """Everything ``run`` decided, traded and booked."""
     account = run.account
     return RunRows(
-        decisions=list(run.decisions),
+        decisions=run.decisions,
         known_at=run.known_at,
         position_keys={p.position_id: p.row["position_key"] for p in account.positions},
         # The last version carries the last look as well.

@@ -256,34 +256,6 @@ WHERE b.client_order_id = o.client_order_id
   AND o.backtest_run_id = :backtest_run_id
   AND b.status NOT IN ('intent', 'sent', 'resting');
 
--- name: insert_edge_versions(version)!
-INSERT INTO edges (
-    execution_environment, backtest_run_id, edge_key, market_id, side, strategy_id, model_id,
-    method_id, prediction_id, calculation_run_id, true_win_probability,
-    market_implied_probability, market_price, fee, expected_value, confidence_level,
-    confidence_metrics, recommended_action, event_ts, known_at, row_start_ts
-)
-SELECT
-    execution_environment, backtest_run_id, edge_key, market_id, side, strategy_id, model_id,
-    method_id, prediction_id, calculation_run_id, true_win_probability,
-    market_implied_probability, market_price, fee, expected_value, confidence_level,
-    confidence_metrics, recommended_action, event_ts, known_at, row_start_ts
-FROM bulk_edges
-WHERE version = :version
-ORDER BY number;
-
--- name: close_edge_versions(backtest_run_id, version)!
-UPDATE edges AS e
-SET row_end_ts = b.row_end_ts,
-    row_current_ind = false
-FROM bulk_edges AS b
-WHERE b.version = :version
-  AND b.row_end_ts IS NOT NULL
-  AND e.backtest_run_id = :backtest_run_id
-  AND e.execution_environment = 'backtest'
-  AND e.edge_key = b.edge_key
-  AND e.row_current_ind;
-
 -- name: insert_balance_version(backtest_run_id, platform_id, balance, event_ts, row_start_ts)!
 INSERT INTO account_balance (
     platform_id, execution_environment, backtest_run_id, balance, source, event_ts, known_at,

@@ -165,6 +165,30 @@ def test_one_edge_key_may_be_current_once_in_paper_and_once_per_backtest(world: 
     assert world.one("SELECT count(*) FROM current_edges") == 3
 
 
+@pytest.mark.requirement("DB-002")
+def test_only_a_running_backtest_inserts_closed_edges_and_only_in_order(world: "World") -> None:
+    strategy, model = world.strategy(), world.model()
+    run = world.backtest(strategy, model)
+    later = DECIDED + MINUTE
+    closed = {"row_start_ts": DECIDED, "row_end_ts": later, "row_current_ind": False}
+    shared = {
+        "model_id": model, "prediction_id": world.prediction(model),
+        "execution_environment": "backtest", "backtest_run_id": run,
+    }  # fmt: skip
+    with pytest.raises(errors.CheckViolation, match="inserted as current"):
+        world.edge(**closed)
+    world.edge(**shared, **closed)
+    with pytest.raises(errors.CheckViolation, match="before its predecessor ended"):
+        world.edge(**shared, **{**closed, "row_start_ts": DECIDED + MINUTE / 2})
+    world.edge(**shared, row_start_ts=later)
+    with pytest.raises(errors.CheckViolation, match="comes after the current one"):
+        world.edge(**shared, row_start_ts=later + MINUTE, row_end_ts=later + 2 * MINUTE,
+                   row_current_ind=False)  # fmt: skip
+    world.conn.execute("UPDATE backtest_runs SET status = 'completed', completed_at = now()")
+    with pytest.raises(errors.CheckViolation, match="inserted as current"):
+        world.edge(**shared, **closed, edge_key="other")
+
+
 # Two writers of one balance
 
 
