@@ -53,8 +53,9 @@ _MLFLOW = {
         "SELECT count(*) - count(DISTINCT value) FROM tags WHERE key = 'precog.identity'"
     ),
     "models by experiment": (
-        "SELECT e.name, count(*) FROM logged_models JOIN experiments AS e USING (experiment_id) "
-        "GROUP BY 1 ORDER BY 1"
+        # A model of a killed attempt is deleted before the next logs its own; its row stays.
+        "SELECT e.name, count(*) FROM logged_models AS m JOIN experiments AS e "
+        "USING (experiment_id) WHERE m.lifecycle_stage = 'active' GROUP BY 1 ORDER BY 1"
     ),
     "registered versions": "SELECT name, count(*) FROM model_versions GROUP BY 1 ORDER BY 1",
 }
