@@ -3,12 +3,11 @@
 import getpass
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from precog_core.errors import PrecogError
-from precog_core.options import Environment
 
 if TYPE_CHECKING:
     from precog_trading.methods.lifecycle import Condition
@@ -18,6 +17,8 @@ By = Annotated[str | None, typer.Option("--by", help="Who; default: the user of 
 Name = Annotated[str, typer.Argument(help="Name of the method.")]
 Version = Annotated[str, typer.Argument(help="Its version, such as v1.0.")]
 Notes = Annotated[str, typer.Option("--notes", "--reason", help="Why; kept with the method.")]
+
+ComparedIn = Literal["paper", "demo", "live", "backtest"]
 
 methods = typer.Typer(
     no_args_is_help=True,
@@ -156,21 +157,38 @@ def deprecate(name: Name, version: Version, notes: Notes, by: By = None) -> None
 
 @methods.command("compare")
 def compare(
-    environment: Annotated[Environment, typer.Option(help="Which account.")] = "paper",
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Only these methods; default: all that traded.")
+    ] = None,
+    environment: Annotated[
+        ComparedIn,
+        typer.Option(help="Which account; backtest: the newest completed run of each method."),
+    ] = "paper",
+    run: Annotated[
+        list[int] | None,
+        typer.Option("--run", help="A backtest run by its id; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of methods that traded: differences, standard error, significance."""
-    from precog_trading.methods.lifecycle import compare as compare_methods
+    from precog_trading.methods.comparison import compare as compare_methods
+    from precog_trading.methods.comparison import compare_runs
 
+    if run:
+        environment = "backtest"
     with _connection() as conn:
-        found = compare_methods(conn, environment)
+        if environment == "backtest":
+            found = compare_runs(conn, names or (), run or ())
+        else:
+            found = compare_methods(conn, environment, names or ())
     if as_json:
         return _print_json({"environment": environment, "pairs": found})
-    return _print_table(
+    _print_table(
         [
             {
                 "a": pair["a"],
                 "b": pair["b"],
+                **({"runs": f"{pair['run_a']} / {pair['run_b']}"} if "run_a" in pair else {}),
                 "n": f"{pair['n_a']} / {pair['n_b']}",
                 "ROI a - b": pair["roi_difference"],
                 "return a - b": _rounded(pair["mean_return_difference"]),
@@ -181,6 +199,9 @@ def compare(
             for pair in found
         ]
     )
+    if not all(pair.get("same_games", True) for pair in found):
+        typer.echo("Some runs replayed other periods or leagues: they differ by their games too.")
+    return None
 
 
 @methods.command("export")

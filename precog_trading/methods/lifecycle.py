@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg
 
@@ -203,36 +203,3 @@ def _loser(positions: Sequence[Row], settings: PromotionSettings) -> Loser | Non
         first["method_id"], first["method_name"], first["method_version"], len(positions), roi,
         upper, reason,
     )  # fmt: skip
-
-
-def compare(conn: psycopg.Connection, environment: str) -> list[dict[str, Any]]:
-    """Every pair of methods with trades: differences, n, standard error, z and a verdict.
-
-    ``z`` is the difference of mean returns over its standard error (Welch); |z| above 1.96 is
-    significant at 5 %, before any correction for looking at several pairs.
-    """
-    found = []
-    for row in rows(conn, "methods", "comparison", environment=environment):
-        error = row["standard_error"]
-        z = None if not error else row["mean_return_difference"] / error
-        p_value = None if z is None else math.erfc(abs(z) / math.sqrt(2))
-        found.append(
-            {
-                "a": f"{row['method_a_name']} {row['method_a_version']}",
-                "b": f"{row['method_b_name']} {row['method_b_version']}",
-                **{k: row[k] for k in ("n_a", "n_b", "win_rate_difference", "roi_difference",
-                                       "mean_return_difference", "standard_error")},
-                "z": z,
-                "p_value": p_value,
-                "verdict": _verdict(z, p_value),
-            }
-        )  # fmt: skip
-    return found
-
-
-def _verdict(z: float | None, p_value: float | None) -> str:
-    if z is None or p_value is None:
-        return "too few trades to tell"
-    if p_value > 0.05:
-        return "cannot be told apart"
-    return "a is better" if z > 0 else "b is better"

@@ -128,12 +128,13 @@ VALUES (
 RETURNING backtest_run_id;
 
 -- name: complete_run(backtest_run_id, total_pnl, metrics, mlflow_run_id)!
+-- Not now(): everything is written in this one transaction, which began with the writing.
 UPDATE backtest_runs
 SET status = 'completed',
     total_pnl = :total_pnl,
     metrics = :metrics,
     mlflow_run_id = :mlflow_run_id,
-    completed_at = now()
+    completed_at = clock_timestamp()
 WHERE backtest_run_id = :backtest_run_id
   AND status = 'running';
 

@@ -105,6 +105,84 @@ FROM method_comparison
 WHERE execution_environment = :environment
 ORDER BY method_a_name, method_a_version, method_b_name, method_b_version;
 
+-- name: latest_runs(names)
+-- The newest completed backtest of each method version, in the order of the names or, without
+-- names, of the methods.
+SELECT newest.backtest_run_id, newest.method_name
+FROM (
+    SELECT DISTINCT ON (m.method_id) r.backtest_run_id, m.method_id, m.method_name
+    FROM backtest_runs AS r
+    JOIN methods AS m ON m.method_id = r.method_id
+    WHERE r.status = 'completed'
+      AND (CAST(:names AS TEXT[]) IS NULL OR m.method_name = ANY (CAST(:names AS TEXT[])))
+    ORDER BY m.method_id, r.backtest_run_id DESC
+) AS newest
+ORDER BY array_position(CAST(:names AS TEXT[]), newest.method_name), newest.method_id;
+
+-- name: completed_runs(run_ids)
+SELECT r.backtest_run_id, m.method_name
+FROM backtest_runs AS r
+JOIN methods AS m ON m.method_id = r.method_id
+WHERE r.status = 'completed'
+  AND r.backtest_run_id = ANY (CAST(:run_ids AS BIGINT[]));
+
+-- name: run_comparison(run_ids)
+-- Each pair of runs once, a minus b in the order given: what method_comparison says of paper.
+WITH movements AS (
+    SELECT
+        e.position_id,
+        e.amount,
+        -- A reversal counts as the kind of movement it takes back.
+        COALESCE(reversed.entry_type, e.entry_type) AS kind
+    FROM account_ledger AS e
+    LEFT JOIN account_ledger AS reversed ON reversed.entry_id = e.reverses_entry_id
+    WHERE e.backtest_run_id = ANY (CAST(:run_ids AS BIGINT[]))
+      AND e.position_id IS NOT NULL
+),
+finished AS (
+    SELECT
+        p.backtest_run_id,
+        p.position_id,
+        sum(m.amount) AS net,
+        -sum(m.amount) FILTER (WHERE m.kind = 'purchase') AS cost
+    FROM positions AS p
+    JOIN movements AS m ON m.position_id = p.position_id
+    WHERE p.status <> 'open'
+    GROUP BY p.position_id
+),
+results AS (
+    SELECT
+        f.backtest_run_id,
+        count(*) AS n,
+        avg(CAST(f.net > 0 AS INTEGER)) AS win_rate,
+        sum(f.net) / NULLIF(sum(f.cost), 0) AS roi,
+        avg(CAST(f.net / NULLIF(f.cost, 0) AS DOUBLE PRECISION)) AS mean_return,
+        stddev_samp(CAST(f.net / NULLIF(f.cost, 0) AS DOUBLE PRECISION)) AS return_stddev
+    FROM finished AS f
+    GROUP BY f.backtest_run_id
+),
+arms AS (
+    SELECT
+        s.*, r.league, r.period_start_ts, r.period_end_ts, m.method_name, m.method_version,
+        array_position(CAST(:run_ids AS BIGINT[]), r.backtest_run_id) AS place
+    FROM results AS s
+    JOIN backtest_runs AS r ON r.backtest_run_id = s.backtest_run_id
+    JOIN methods AS m ON m.method_id = r.method_id
+)
+SELECT
+    a.method_name AS method_a_name, a.method_version AS method_a_version,
+    b.method_name AS method_b_name, b.method_version AS method_b_version,
+    a.backtest_run_id AS run_a, b.backtest_run_id AS run_b, a.n AS n_a, b.n AS n_b,
+    a.win_rate - b.win_rate AS win_rate_difference,
+    a.roi - b.roi AS roi_difference,
+    a.mean_return - b.mean_return AS mean_return_difference,
+    sqrt(power(a.return_stddev, 2) / a.n + power(b.return_stddev, 2) / b.n) AS standard_error,
+    (a.league, a.period_start_ts, a.period_end_ts) = (b.league, b.period_start_ts, b.period_end_ts)
+        AS same_games
+FROM arms AS a
+JOIN arms AS b ON b.place > a.place
+ORDER BY a.place, b.place;
+
 -- name: recent_returns(since)
 -- Return on cost of each position a method finished since then, in paper and live.
 SELECT

@@ -11,6 +11,7 @@ import pytest
 from precog_core.database import Database
 from precog_core.errors import PrecogError
 from precog_dagster.resources import PostgresResource
+from precog_trading.backtest.runs import Request, run_backtest
 from precog_trading.config_exits import PromotionSettings
 from precog_trading.defs.trading.lifecycle import daily_method_review, review_methods
 from precog_trading.ledger.statements import one, rows
@@ -206,6 +207,50 @@ def test_the_record_of_a_method_is_a_recount_of_the_ledger(all_databases: Databa
     assert Decimal(method["win_rate"]) == Decimal("0.6667")
     assert abs(Decimal(method["paper_roi"]) - net / cost) < Decimal("0.000001")
     assert "none" in precog("methods", "compare")
+
+
+@pytest.mark.requirement("METH-007")
+def test_methods_are_compared_by_their_newest_backtests(all_databases: Database) -> None:
+    """The newest completed run of each counts, named runs may be older ones, and runs over other
+    games are told apart from those over the same."""
+    played(all_databases, (17, 24), (24, 17), (24, 17), (17, 24))
+    parts = ("--strategy", "pre_game", "--model", "nfl-xgboost", "--template", "conservative")
+    precog("methods", "create", "careful", *parts)
+    begin, end = FIRST_SUNDAY - 3 * DAY, FIRST_SUNDAY + 60 * DAY
+    refused = precog("methods", "compare", "--environment", "backtest", code=1)
+    assert "two completed backtests, there is 0" in refused
+    old = run_backtest(
+        all_databases, Request("nfl_pre_game", "nfl", begin, FIRST_SUNDAY + 8 * DAY)
+    ).backtest_run_id
+    assert "method careful has no completed backtest" in precog(
+        "methods", "compare", "careful", "nfl_pre_game", "--environment", "backtest", code=1
+    )
+    runs = [
+        run_backtest(all_databases, Request(name, "nfl", begin, end)).backtest_run_id
+        for name in ("careful", "nfl_pre_game")
+    ]
+    newest = ("methods", "compare", "careful", "nfl_pre_game", "--environment", "backtest")
+    (pair,) = json.loads(precog(*newest, "--json"))["pairs"]
+    assert [pair["run_a"], pair["run_b"]] == runs and pair["same_games"]
+    assert (pair["a"], pair["b"]) == ("careful v1.0", "nfl_pre_game v1.0")
+    assert (pair["n_a"], pair["n_b"]) == (4, 4)
+    with all_databases.connection() as conn:
+        roi = [
+            conn.execute(
+                "SELECT sum(realized_pnl) / sum(original_quantity * entry_price) FROM positions "
+                "WHERE backtest_run_id = %s", (run,),
+            ).fetchone()[0]  # type: ignore[index]
+            for run in runs
+        ]  # fmt: skip
+    assert abs(Decimal(pair["roi_difference"]) - (roi[0] - roi[1])) < Decimal("0.000001")
+    assert pair["verdict"] == "cannot be told apart"
+    swapped = precog("methods", "compare", "--run", str(runs[1]), "--run", str(old), "--json")
+    (pair,) = json.loads(swapped)["pairs"]
+    assert (pair["run_a"], pair["run_b"], pair["n_a"]) == (runs[1], old, 4)
+    assert pair["n_b"] == 2 and not pair["same_games"]
+    assert "other periods" in precog("methods", "compare", "--run", str(old), "--run", str(runs[0]))
+    assert "run 99 is not there" in precog("methods", "compare", "--run", "99", code=1)
+    assert "no method nobody" in precog("methods", "compare", "nobody", code=1)
 
 
 @pytest.mark.requirement("METH-011")
