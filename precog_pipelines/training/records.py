@@ -66,7 +66,7 @@ def stored_runs(db: Database, model_id: int, walk_forward: str) -> list[SeasonRu
 
 def finished_parent(tracking: Tracking, experiment_id: str, walk_forward: str) -> str | None:
     """The MLflow run that holds the whole walk-forward, once everything was logged to it."""
-    run = tracking.runs_of_group(experiment_id, walk_forward).get(walk_forward)
+    run = tracking.runs_of_group(experiment_id, walk_forward, walk_forward).get(walk_forward)
     return run.info.run_id if run is not None and run.info.status == "FINISHED" else None
 
 
