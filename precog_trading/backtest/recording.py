@@ -21,6 +21,7 @@ from precog_core.database.copying import copy_rows
 from precog_core.errors import PrecogError
 from precog_core.progress import Progress, unseen
 from precog_trading.backtest.edge_history import EdgeHistory
+from precog_trading.backtest.templates import inputs_text
 from precog_trading.engine.state import Decision
 from precog_trading.ledger.statements import Row, as_json, change, rows, rows_of_all
 
@@ -375,7 +376,7 @@ def _decision(decision: Decision, position_ids: Mapping[int, int]) -> tuple[Any,
         _of(position_ids, decision.position_id), decision.strategy_id, decision.model_id,
         decision.method_id, decision.prediction_id, decision.outcome.value, decision.skip_reason,
         decision.probability, decision.price, decision.fee, decision.edge, decision.stake,
-        decision.quantity, decision.quote_observed_at, Jsonb(decision.inputs, dumps=as_json),
+        decision.quantity, decision.quote_observed_at, Jsonb(decision.inputs, dumps=inputs_text),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ must say what the columns say; the others are the first with those values put in
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from precog_core.prices import Side, decimal_text
 from precog_trading.backtest.columns import NONE, contracts, instant, microseconds
 from precog_trading.engine.decide import decide
 from precog_trading.engine.state import Decision, Entry, Portfolio, Tick, TradingState
+from precog_trading.ledger.statements import as_json
 from precog_trading.rules.ids import decision_key_around
 from precog_trading.tick.batches import tick_id
 
@@ -30,9 +32,25 @@ _KEY, _TICK, _AT, _OBSERVED, _INPUTS = (
     _FIELDS.index(name)
     for name in ("decision_key", "tick_id", "decided_at", "quote_observed_at", "inputs")
 )
-_Template = tuple[tuple[list[Any], bytes, bytes, int], ...]
+_AGE, _VOLUME = "\0age", "\0volume"
+_AGE_TEXT, _VOLUME_TEXT = as_json(_AGE)[1:-1], as_json(_VOLUME)[1:-1]
+"""What stands in a text for values that differ; no column takes it, should one be left."""
+_Template = tuple[tuple[list[Any], bytes, bytes, int, str], ...]
 """of both sides: the fields, the text of the key before and after the tick, when its prediction was
-known (microseconds)"""
+known (microseconds), the text of the inputs with two values left open"""
+
+
+class WrittenInputs(dict[str, Any]):
+    """Inputs of a decision that bring the JSON text they are stored as."""
+
+    __slots__ = ("text",)
+
+    text: str
+
+
+def inputs_text(inputs: Mapping[str, Any]) -> str:
+    """The JSON text of a decision's inputs."""
+    return inputs.text if isinstance(inputs, WrittenInputs) else as_json(inputs)
 
 
 class Templates:
@@ -68,12 +86,17 @@ class Templates:
         said = tick.encode()
         quote_known = int(quotes.known_at[row])
         made = []
-        for values, before, after, told in template:
-            inputs = dict(values[_INPUTS])
+        age = str((at - observed) // 1_000_000)
+        traded = None if volume == NONE else _contracts_text(volume)
+        for values, before, after, told, text in template:
+            inputs = WrittenInputs(values[_INPUTS])
             if "quote_age_s" in inputs:
-                inputs["quote_age_s"] = str((at - observed) // 1_000_000)
-            if volume != NONE and "volume_24h" in inputs:
-                inputs["volume_24h"] = _contracts_text(volume)
+                inputs["quote_age_s"] = age
+                text = text.replace(_AGE_TEXT, age)
+            if traded is not None and "volume_24h" in inputs:
+                inputs["volume_24h"] = traded
+                text = text.replace(_VOLUME_TEXT, traded)
+            inputs.text = text
             mine = values.copy()
             mine[_KEY] = sha256(before + said + after).hexdigest()
             mine[_TICK], mine[_AT], mine[_OBSERVED] = tick, now, observed_at
@@ -110,7 +133,13 @@ class Templates:
                 told = microseconds(prediction.known_at)
             values = [getattr(decision, name) for name in _FIELDS]
             values[_INPUTS] = dict(decision.inputs)
-            made.append((values, before, after, told))
+            open_values = dict(decision.inputs)
+            if "quote_age_s" in open_values:
+                open_values["quote_age_s"] = _AGE
+            volume = run.history.quotes.volume_24h[found.row[index]]
+            if volume != NONE and "volume_24h" in open_values:
+                open_values["volume_24h"] = _VOLUME
+            made.append((values, before, after, told, as_json(open_values)))
         return tuple(made)
 
     def decided(self, index: int, side: Side | None = None) -> tuple[Decision, ...]:

@@ -11,7 +11,9 @@ from precog_trading.backtest.fast import FastReplay, is_usable, replay_fast
 from precog_trading.backtest.lazy import LazyDecisions
 from precog_trading.backtest.replay import Replay, Setup, replay
 from precog_trading.backtest.rows import run_rows
+from precog_trading.backtest.templates import inputs_text
 from precog_trading.engine.state import Purpose
+from precog_trading.ledger.statements import as_json
 from tests.trading.backtest.made_up import made_up_season, setup
 
 _KEYS = ("decisions", "positions", "orders", "fills", "trades", "exits", "attempts", "entries",
@@ -44,6 +46,7 @@ def same(world: Setup) -> dict[str, Any]:
     # The text of the inputs is stored: the same values in the same order.
     for ours, theirs in zip(fast["decisions"], plain["decisions"], strict=True):
         assert list(ours.inputs.items()) == list(theirs.inputs.items())
+        assert inputs_text(ours.inputs) == as_json(theirs.inputs)
     return plain
 
 
