@@ -97,6 +97,12 @@ class Up:
             runs = self.client.runs({"tags": [{"key": "dagster/backfill", "value": backfill}]})
             raise SystemExit(f"backfill {status}: {[self.client.failure(r.run_id) for r in runs]}")
 
+    def newest_run(self, backfill: str) -> str:
+        """How the last run of a backfill ended, with the reason if it failed."""
+        tag = {"key": "dagster/backfill", "value": backfill}
+        run = self.client.runs({"tags": [tag]})[0]
+        return run.status if run.status != "FAILURE" else self.client.failure(run.run_id)
+
     def stop(self) -> None:
         self.client.close()
         self.process.send_signal(signal.SIGINT)
@@ -126,8 +132,10 @@ def drill(folder: Path, screenshot: Path | None) -> dict[str, Any]:
     say("undisturbed: precog up, one backfill over all leagues")
     up = Up(home, folder / "undisturbed.log")
     started = time.monotonic()
-    up.finished(up.launch())
+    backfill = up.launch()
+    up.finished(backfill)
     undisturbed_s = time.monotonic() - started
+    undisturbed_run = up.newest_run(backfill)
     up.stop()
     expected, expected_mlflow = home.contents(), mlflow(home)
     shutil.rmtree(home.folder)
@@ -152,6 +160,7 @@ def drill(folder: Path, screenshot: Path | None) -> dict[str, Any]:
     if by_itself != "COMPLETED_SUCCESS":
         say(f"the backfill ended {by_itself}; requested again")
         up.finished(up.launch())
+    last_run = up.newest_run(backfill)
     found, found_mlflow = home.contents(), mlflow(home)
     say("the same backfill once more")
     with home.database() as database:
@@ -168,6 +177,8 @@ def drill(folder: Path, screenshot: Path | None) -> dict[str, Any]:
         "undisturbed_s": round(undisturbed_s, 1),
         "kills": kills,
         "resumed_by_itself": by_itself,
+        "last_run": last_run,
+        "undisturbed_run": undisturbed_run,
         "tables": len(expected),
         "differing_tables": differing,
         "mlflow": found_mlflow,
